@@ -1,0 +1,2 @@
+//! The `starkwright` command.
+fn main() {}
