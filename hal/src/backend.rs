@@ -30,7 +30,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Counters and timings since the device was opened or last reset.
     fn statistics(&self) -> Statistics;
 
-    /// Sets the counters to zero and the peak to what is alive now.
+    /// Sets the counters to zero. The peak stays: it is the largest since the device was opened.
     fn reset_statistics(&self);
 
     /// Whether every allocation from now on is filled with words that are no field elements, so that output which a
@@ -118,20 +118,12 @@ pub trait DeviceMatrix: Send + Sync {
     fn width(&self) -> usize;
 }
 
-/// Whatever keeps device memory mapped into the host; dropping it ends the mapping.
-pub trait Mapping: Send + Sync {}
-
-impl<T: Send + Sync> Mapping for T {}
-
 /// Rows of a matrix, readable by the host: in place where the device shares its memory, a copy elsewhere.
 pub enum Rows<'a, F> {
-    /// In place. The guard keeps the memory mapped for as long as the slice is used.
-    InPlace {
-        /// Row-major elements.
-        values: &'a [F],
-        /// Released when the rows are dropped.
-        guard: Option<Box<dyn Mapping + 'a>>,
-    },
+    /// In the host's own memory.
+    InPlace(&'a [F]),
+    /// Device memory that stays mapped for as long as this lives.
+    Mapped(Box<dyn AsRef<[F]> + Send + Sync + 'a>),
     /// A copy, row-major.
     Copied(Vec<F>),
 }
@@ -140,7 +132,8 @@ impl<F> Borrow<[F]> for Rows<'_, F> {
     #[inline]
     fn borrow(&self) -> &[F] {
         match self {
-            Self::InPlace { values, .. } => values,
+            Self::InPlace(values) => values,
+            Self::Mapped(values) => (**values).as_ref(),
             Self::Copied(values) => values,
         }
     }
@@ -149,8 +142,8 @@ impl<F> Borrow<[F]> for Rows<'_, F> {
 impl<F: Clone + Send + Sync> DenseStorage<F> for Rows<'_, F> {
     fn to_vec(self) -> Vec<F> {
         match self {
-            Self::InPlace { values, .. } => values.to_vec(),
             Self::Copied(values) => values,
+            other => Borrow::<[F]>::borrow(&other).to_vec(),
         }
     }
 }
@@ -257,6 +250,10 @@ pub trait MerkleOps<F: HalField>: Buffers<F> {
     /// # Errors
     /// [`HalError::InvalidArgument`] for no matrix or a height that is no power of two, [`HalError::OutOfMemory`],
     /// driver failures.
+    #[allow(
+        clippy::type_complexity,
+        reason = "the pair that p3's Mmcs::commit returns"
+    )]
     fn commit<S: MerkleScheme<F>>(
         &self,
         matrices: Vec<Self::Matrix>,
@@ -295,12 +292,38 @@ pub struct Evaluation<'a, M, E> {
     pub points: &'a [E],
 }
 
+impl<'a, M, E> Evaluation<'a, M, E> {
+    /// The same request about another matrix: the same values elsewhere.
+    #[must_use]
+    pub fn on<'b, N>(&self, matrix: &'b N) -> Evaluation<'b, N, E>
+    where
+        'a: 'b,
+    {
+        Evaluation {
+            matrix,
+            log_blowup: self.log_blowup,
+            points: self.points,
+        }
+    }
+}
+
 /// One matrix's part in a reduced opening.
 pub struct Reduction<'a, M, E> {
     /// Values over `shift · K` in bit-reversed order.
     pub matrix: &'a M,
     /// One entry for each point the matrix is opened at.
     pub openings: Vec<PointOpening<E>>,
+}
+
+impl<M, E: Clone> Reduction<'_, M, E> {
+    /// The same term over another matrix: the same values elsewhere.
+    #[must_use]
+    pub fn on<'b, N>(&self, matrix: &'b N) -> Reduction<'b, N, E> {
+        Reduction {
+            matrix,
+            openings: self.openings.clone(),
+        }
+    }
 }
 
 /// One opening point's part in a reduced opening.

@@ -78,7 +78,7 @@ pub struct Statistics {
     pub bytes_down: u64,
     /// Bytes of buffers alive now.
     pub live_bytes: u64,
-    /// Largest number of bytes alive at once.
+    /// Largest number of bytes alive at once since the device was opened.
     pub peak_bytes: u64,
     /// Seconds spent moving bytes.
     pub transfer_seconds: f64,

@@ -97,10 +97,7 @@ impl<F: HalField> Buffers<F> for Cpu<F> {
         matrix
             .values
             .get(rows.start.saturating_mul(width)..rows.end.saturating_mul(width))
-            .map(|values| Rows::InPlace {
-                values,
-                guard: None,
-            })
+            .map(Rows::InPlace)
             .ok_or_else(|| HalError::invalid("rows", format!("no rows {rows:?}")))
     }
 

@@ -9,18 +9,17 @@
 //! [`Statistics::fallbacks`] and [`Statistics::fallback_bytes`]; in *deny* mode an operation that would fall back is
 //! an error instead, so that a benchmark measures the device it names.
 
+mod ops;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use p3_matrix::dense::RowMajorMatrix;
 
-use crate::held::{Held, Tree};
-use crate::merkle::{Commitment, MerkleScheme, MultiProof};
-use crate::{
-    Buffers, Caps, Device, DeviceMatrix, Evaluation, Extension, FriOps, HalError, HalField, LdeOps,
-    MerkleOps, Operation, Puzzle, Reduction, Rows, Statistics,
-};
+pub use self::ops::FallbackCommitted;
+use crate::held::Held;
+use crate::{Buffers, Caps, Device, DeviceMatrix, HalError, HalField, Operation, Rows, Statistics};
 
 /// A first back end `P`, and a second one `C` for what it lacks.
 #[derive(Clone, Debug)]
@@ -278,10 +277,7 @@ impl<P: Device, C: Device> Device for Fallback<P, C> {
     }
 
     fn statistics(&self) -> Statistics {
-        let mut sum = self
-            .primary
-            .statistics()
-            .plus(&self.secondary.statistics());
+        let mut sum = self.primary.statistics().plus(&self.secondary.statistics());
         sum.fallbacks += self.counters.operations.load(Ordering::Relaxed);
         sum.fallback_bytes += self.counters.bytes.load(Ordering::Relaxed);
         sum
@@ -347,246 +343,5 @@ impl<F: HalField, P: Buffers<F>, C: Buffers<F>> Buffers<F> for Fallback<P, C> {
             Err(HalError::Unsupported { .. }) if !self.deny => self.secondary.supports(operation),
             answer => answer,
         }
-    }
-}
-
-impl<F: HalField, P: LdeOps<F>, C: LdeOps<F>> LdeOps<F> for Fallback<P, C> {
-    fn coset_lde(
-        &self,
-        evaluations: Self::Matrix,
-        added_bits: usize,
-        shift: F,
-    ) -> Result<Self::Matrix, HalError> {
-        let operation = Operation::CosetLde {
-            height: evaluations.height(),
-            width: evaluations.width(),
-            added_bits,
-        };
-        if self.runs_on_primary(operation)? {
-            let input = self.take_primary(operation.name(), evaluations)?;
-            let output = self.primary.coset_lde(input, added_bits, shift)?;
-            Ok(FallbackMatrix::primary(output))
-        } else {
-            let input = self.take_secondary(operation.name(), evaluations)?;
-            let output = self.secondary.coset_lde(input, added_bits, shift)?;
-            Ok(FallbackMatrix::secondary(output))
-        }
-    }
-
-    fn dft(&self, coefficients: Self::Matrix) -> Result<Self::Matrix, HalError> {
-        let operation = Operation::Dft {
-            height: coefficients.height(),
-            width: coefficients.width(),
-        };
-        if self.runs_on_primary(operation)? {
-            let input = self.take_primary(operation.name(), coefficients)?;
-            Ok(FallbackMatrix::primary(self.primary.dft(input)?))
-        } else {
-            let input = self.take_secondary(operation.name(), coefficients)?;
-            Ok(FallbackMatrix::secondary(self.secondary.dft(input)?))
-        }
-    }
-
-    fn idft(&self, evaluations: Self::Matrix) -> Result<Self::Matrix, HalError> {
-        let operation = Operation::Idft {
-            height: evaluations.height(),
-            width: evaluations.width(),
-        };
-        if self.runs_on_primary(operation)? {
-            let input = self.take_primary(operation.name(), evaluations)?;
-            Ok(FallbackMatrix::primary(self.primary.idft(input)?))
-        } else {
-            let input = self.take_secondary(operation.name(), evaluations)?;
-            Ok(FallbackMatrix::secondary(self.secondary.idft(input)?))
-        }
-    }
-}
-
-/// Matrices with their tree, on one of the two sides of a [`Fallback`].
-pub struct FallbackCommitted<F: HalField, P: MerkleOps<F>, C: MerkleOps<F>, S: MerkleScheme<F>> {
-    tree: Side<Arc<Tree<F, P, S>>, Arc<Tree<F, C, S>>>,
-    matrices: Vec<Matrix<F, P, C>>,
-}
-
-impl<F: HalField, P: MerkleOps<F>, C: MerkleOps<F>> MerkleOps<F> for Fallback<P, C> {
-    type Committed<S: MerkleScheme<F>> = FallbackCommitted<F, P, C, S>;
-
-    fn commit<S: MerkleScheme<F>>(
-        &self,
-        matrices: Vec<Self::Matrix>,
-        cap_height: usize,
-    ) -> Result<(Commitment<F, S>, Self::Committed<S>), HalError> {
-        let operation = Operation::Commit {
-            hash: S::HASH,
-            height: matrices.iter().map(DeviceMatrix::height).max().unwrap_or(0),
-            elements: elements(&matrices),
-        };
-        let op = operation.name();
-        if self.runs_on_primary(operation)? {
-            let inputs = matrices.into_iter().map(|m| self.take_primary(op, m));
-            let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-            let (commitment, tree) = self.primary.commit::<S>(inputs, cap_height)?;
-            let tree = Tree::new(self.primary.clone(), tree);
-            let lent = tree.lend().into_iter();
-            let committed = FallbackCommitted {
-                matrices: lent.map(|m| FallbackMatrix(Side::Primary(m))).collect(),
-                tree: Side::Primary(tree),
-            };
-            Ok((commitment, committed))
-        } else {
-            let inputs = matrices.into_iter().map(|m| self.take_secondary(op, m));
-            let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-            let (commitment, tree) = self.secondary.commit::<S>(inputs, cap_height)?;
-            let tree = Tree::new(self.secondary.clone(), tree);
-            let lent = tree.lend().into_iter();
-            let committed = FallbackCommitted {
-                matrices: lent.map(|m| FallbackMatrix(Side::Secondary(m))).collect(),
-                tree: Side::Secondary(tree),
-            };
-            Ok((commitment, committed))
-        }
-    }
-
-    fn matrices<'a, S: MerkleScheme<F>>(
-        &self,
-        committed: &'a Self::Committed<S>,
-    ) -> Vec<&'a Self::Matrix> {
-        committed.matrices.iter().collect()
-    }
-
-    /// On the side that holds the tree.
-    fn open<S: MerkleScheme<F>>(
-        &self,
-        committed: &Self::Committed<S>,
-        indices: &[usize],
-    ) -> Result<(Vec<Vec<Vec<F>>>, MultiProof<F, S>), HalError> {
-        match &committed.tree {
-            Side::Primary(tree) => self.primary.open::<S>(&tree.committed, indices),
-            Side::Secondary(tree) => self.secondary.open::<S>(&tree.committed, indices),
-        }
-    }
-}
-
-/// Elements of several matrices together.
-fn elements<'a, M: DeviceMatrix + 'a>(matrices: impl IntoIterator<Item = &'a M>) -> usize {
-    matrices.into_iter().fold(0, |sum, m| {
-        sum.saturating_add(m.height().saturating_mul(m.width()))
-    })
-}
-
-/// The same requests about matrices on another back end.
-fn evaluations<'a, M, N, E>(
-    requests: &[Evaluation<'a, M, E>],
-    placed: &'a [Placed<'_, N>],
-) -> Vec<Evaluation<'a, N, E>> {
-    let pairs = requests.iter().zip(placed);
-    pairs
-        .map(|(request, matrix)| Evaluation {
-            matrix: matrix.get(),
-            log_blowup: request.log_blowup,
-            points: request.points,
-        })
-        .collect()
-}
-
-/// The same terms over matrices on another back end.
-fn reductions<'a, M, N, E: Clone>(
-    terms: &[Reduction<'_, M, E>],
-    placed: &'a [Placed<'_, N>],
-) -> Vec<Reduction<'a, N, E>> {
-    let pairs = terms.iter().zip(placed);
-    pairs
-        .map(|(term, matrix)| Reduction {
-            matrix: matrix.get(),
-            openings: term.openings.clone(),
-        })
-        .collect()
-}
-
-impl<F: HalField, P: FriOps<F>, C: FriOps<F>> FriOps<F> for Fallback<P, C> {
-    fn evaluate<E: Extension<F>>(
-        &self,
-        shift: F,
-        requests: &[Evaluation<'_, Self::Matrix, E>],
-    ) -> Result<Vec<Vec<Vec<E>>>, HalError> {
-        self.either(
-            "evaluate",
-            elements(requests.iter().map(|request| request.matrix)),
-            || {
-                let placed = requests.iter().map(|r| self.on_primary(r.matrix));
-                let placed = placed.collect::<Result<Vec<_>, _>>()?;
-                self.primary.evaluate(shift, &evaluations(requests, &placed))
-            },
-            || {
-                let placed = requests.iter().map(|r| self.on_secondary(r.matrix));
-                let placed = placed.collect::<Result<Vec<_>, _>>()?;
-                self.secondary
-                    .evaluate(shift, &evaluations(requests, &placed))
-            },
-        )
-    }
-
-    fn reduce<E: Extension<F>>(
-        &self,
-        log_height: usize,
-        shift: F,
-        alpha: E,
-        terms: &[Reduction<'_, Self::Matrix, E>],
-    ) -> Result<Self::Matrix, HalError> {
-        self.either(
-            "reduce",
-            elements(terms.iter().map(|term| term.matrix)),
-            || {
-                let placed = terms.iter().map(|term| self.on_primary(term.matrix));
-                let placed = placed.collect::<Result<Vec<_>, _>>()?;
-                let terms = reductions(terms, &placed);
-                let reduced = self.primary.reduce(log_height, shift, alpha, &terms)?;
-                Ok(FallbackMatrix::primary(reduced))
-            },
-            || {
-                let placed = terms.iter().map(|term| self.on_secondary(term.matrix));
-                let placed = placed.collect::<Result<Vec<_>, _>>()?;
-                let terms = reductions(terms, &placed);
-                let reduced = self.secondary.reduce(log_height, shift, alpha, &terms)?;
-                Ok(FallbackMatrix::secondary(reduced))
-            },
-        )
-    }
-
-    fn fold<E: Extension<F>>(
-        &self,
-        leaves: &Self::Matrix,
-        beta: E,
-        log_arity: usize,
-        roll_in: Option<&Self::Matrix>,
-    ) -> Result<Self::Matrix, HalError> {
-        self.either(
-            "fold",
-            elements([leaves]),
-            || {
-                let input = self.on_primary(leaves)?;
-                let added = roll_in.map(|m| self.on_primary(m)).transpose()?;
-                let added = added.as_ref().map(Placed::get);
-                let folded = self.primary.fold(input.get(), beta, log_arity, added)?;
-                Ok(FallbackMatrix::primary(folded))
-            },
-            || {
-                let input = self.on_secondary(leaves)?;
-                let added = roll_in.map(|m| self.on_secondary(m)).transpose()?;
-                let added = added.as_ref().map(Placed::get);
-                let folded = self.secondary.fold(input.get(), beta, log_arity, added)?;
-                Ok(FallbackMatrix::secondary(folded))
-            },
-        )
-    }
-
-    /// On the first back end where it has the kernel: a search has no size to compare with the break-even.
-    fn grind(&self, puzzle: &Puzzle<F>, bits: usize) -> Result<F, HalError> {
-        self.either(
-            "grind",
-            usize::MAX,
-            || self.primary.grind(puzzle, bits),
-            || self.secondary.grind(puzzle, bits),
-        )
     }
 }

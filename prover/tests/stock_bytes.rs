@@ -1,0 +1,199 @@
+//! Proofs made through the device interface equal those of stock p3, byte for byte, and stock p3 verifies them.
+//!
+//! The oracle is p3's own commitment scheme under a challenger that grinds for the smallest witness.
+
+use p3_air::{Air, AirBuilder, BaseAir, WindowAccess};
+use p3_batch_stark::{ProverData, StarkInstance, prove_batch};
+use p3_field::PrimeCharacteristicRing;
+use p3_lookup::{Count, InteractionBuilder};
+use p3_matrix::dense::RowMajorMatrix;
+use p3_uni_stark::{StarkConfig, prove_with_preprocessed, setup_preprocessed};
+use starkwright_hal::*;
+use starkwright_prover::challenger::{Failure, Grinding, Protocol};
+use starkwright_prover::config::{StockPcs, stock_pcs};
+use starkwright_prover::phases::Phases;
+use starkwright_prover::profile::LeafParameters;
+use starkwright_prover::prove::{BatchProver, BatchVerifier, UniProver, UniVerifier};
+
+const SMALL: LeafParameters = LeafParameters {
+    extension_degree: 5,
+    log_blowup: 2,
+    num_queries: 7,
+    log_final_poly_len: 1,
+    max_log_arity: 3,
+    cap_height: 1,
+    lookup_pow_bits: 3,
+    ood_pow_bits: 2,
+    batch_pow_bits: 4,
+    commit_pow_bits: 2,
+    query_pow_bits: 5,
+};
+
+/// Two columns of Fibonacci numbers with a preprocessed counter that is looked up in itself.
+#[derive(Clone)]
+struct Fibonacci {
+    height: usize,
+}
+
+impl<F: HalField> BaseAir<F> for Fibonacci {
+    fn width(&self) -> usize {
+        2
+    }
+    fn num_public_values(&self) -> usize {
+        1
+    }
+    fn preprocessed_width(&self) -> usize {
+        1
+    }
+    fn preprocessed_trace(&self) -> Option<RowMajorMatrix<F>> {
+        Some(RowMajorMatrix::new(
+            (0..self.height).map(F::from_usize).collect(),
+            1,
+        ))
+    }
+}
+
+impl<AB: AirBuilder + InteractionBuilder> Air<AB> for Fibonacci
+where
+    AB::F: HalField,
+{
+    fn eval(&self, builder: &mut AB) {
+        let main = builder.main();
+        let (local, next) = (main.current_slice(), main.next_slice());
+        let (a, b, c, d) = (local[0], local[1], next[0], next[1]);
+        let first: AB::Expr = builder.public_values()[0].into();
+        builder.when_first_row().assert_eq(a, first);
+        builder.when_transition().assert_eq(c, b);
+        builder.when_transition().assert_eq(d, a.into() + b.into());
+        let counter = builder.preprocessed().current_slice()[0];
+        builder.push_interaction(
+            "count",
+            [counter.into(), a.into()],
+            Count::bounded(AB::Expr::ONE, 1),
+        );
+        builder.push_interaction(
+            "count",
+            [counter.into(), a.into()],
+            Count::provided(AB::Expr::NEG_ONE),
+        );
+    }
+}
+
+fn fibonacci<F: HalField>(height: usize, start: F) -> RowMajorMatrix<F> {
+    let (mut a, mut b) = (start, F::ONE);
+    let mut values = Vec::with_capacity(2 * height);
+    for _ in 0..height {
+        values.extend([a, b]);
+        (a, b) = (b, a + b);
+    }
+    RowMajorMatrix::new(values, 2)
+}
+
+type Oracle<F, E, S> =
+    StarkConfig<StockPcs<F, E, S>, E, Grinding<<S as Protocol<F, E>>::Transcript, Cpu<F>>>;
+
+fn oracle<F: HalField, E: Extension<F>, S: Protocol<F, E>>() -> Oracle<F, E, S> {
+    let grinding = Grinding::new(
+        S::transcript(),
+        Cpu::new(),
+        Failure::default(),
+        Phases::default(),
+    );
+    StarkConfig::new(stock_pcs::<F, E, S>(&SMALL), grinding)
+        .with_lookup_proof_of_work_bits(SMALL.lookup_pow_bits)
+        .with_ood_proof_of_work_bits(SMALL.ood_pow_bits)
+}
+
+macro_rules! batch {
+    ($name:ident, $F:ty, $E:ty, $S:ty) => {
+        #[test]
+        fn $name() {
+            let logs = [6usize, 4];
+            let airs: Vec<_> = logs
+                .iter()
+                .map(|&log| Fibonacci { height: 1 << log })
+                .collect();
+            let starts = [<$F>::from_u32(5), <$F>::from_u32(7)];
+            let traces: Vec<_> = logs
+                .iter()
+                .zip(starts)
+                .map(|(&log, start)| fibonacci::<$F>(1 << log, start))
+                .collect();
+            let public: Vec<Vec<$F>> = starts.iter().map(|&start| vec![start]).collect();
+            let refs: Vec<_> = traces.iter().collect();
+
+            let prover = BatchProver::<$F, $E, $S, _, _>::setup(
+                &Cpu::<$F>::new(),
+                &SMALL,
+                airs.clone(),
+                logs.to_vec(),
+            )
+            .unwrap();
+            let proof = prover.prove(&refs, &public).unwrap();
+
+            let config = oracle::<$F, $E, $S>();
+            let instances = StarkInstance::new_multiple(&airs, &refs, &public);
+            let data = ProverData::from_instances(&config, &instances).unwrap();
+            let stock = prove_batch(&config, &instances, &data).unwrap();
+            let (ours, theirs) = (
+                postcard::to_allocvec(&proof).unwrap(),
+                postcard::to_allocvec(&stock).unwrap(),
+            );
+            assert!(ours == theirs, "proofs differ");
+
+            let verifier =
+                BatchVerifier::<$F, $E, $S, _>::setup(&SMALL, airs, logs.to_vec()).unwrap();
+            let read = postcard::from_bytes(&ours).unwrap();
+            verifier.verify(&read, &public).unwrap();
+            prover.verifier().verify(&read, &public).unwrap();
+            let mut lie = public.clone();
+            lie[0][0] += <$F>::ONE;
+            assert!(verifier.verify(&read, &lie).is_err());
+        }
+    };
+}
+
+batch!(koalabear5_poseidon2, KoalaBear, KoalaBear5, Poseidon2Merkle);
+batch!(
+    koalabear4_poseidon2_wide,
+    KoalaBear,
+    KoalaBear4,
+    Poseidon2WideMerkle
+);
+batch!(koalabear5_keccak, KoalaBear, KoalaBear5, Keccak256Merkle);
+batch!(babybear5_poseidon2, BabyBear, BabyBear5, Poseidon2Merkle);
+batch!(babybear4_keccak, BabyBear, BabyBear4, Keccak256Merkle);
+
+use p3_baby_bear::BabyBear;
+use p3_koala_bear::KoalaBear;
+
+#[test]
+fn a_single_table_of_p3_keccak_air() {
+    type F = KoalaBear;
+    let air = p3_keccak_air::KeccakAir {};
+    let inputs: Vec<[u64; 25]> = (0..2)
+        .map(|i| std::array::from_fn(|j| (i * 31 + j) as u64))
+        .collect();
+    let trace = p3_keccak_air::generate_trace_rows::<F>(inputs, 0);
+    let log = 6;
+    let prover =
+        UniProver::<F, KoalaBear5, Poseidon2Merkle, _, _>::setup(&Cpu::new(), &SMALL, air, log)
+            .unwrap();
+    let proof = prover.prove(trace.clone(), &[]).unwrap();
+    let air = p3_keccak_air::KeccakAir {};
+    let config = oracle::<F, KoalaBear5, Poseidon2Merkle>();
+    let data = setup_preprocessed(&config, &air, log)
+        .unwrap()
+        .map(|(data, _)| data);
+    let stock = prove_with_preprocessed(&config, &air, trace, &[], data.as_ref()).unwrap();
+    let (ours, theirs) = (
+        postcard::to_allocvec(&proof).unwrap(),
+        postcard::to_allocvec(&stock).unwrap(),
+    );
+    assert!(ours == theirs, "proofs differ");
+    let verifier =
+        UniVerifier::<F, KoalaBear5, Poseidon2Merkle, _>::setup(&SMALL, air, log).unwrap();
+    verifier
+        .verify(&postcard::from_bytes(&ours).unwrap(), &[])
+        .unwrap();
+}
