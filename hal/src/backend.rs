@@ -128,9 +128,11 @@ pub enum Rows<'a, F> {
     Copied(Vec<F>),
 }
 
-impl<F> Borrow<[F]> for Rows<'_, F> {
+impl<F> Rows<'_, F> {
+    /// The elements, row-major.
     #[inline]
-    fn borrow(&self) -> &[F] {
+    #[must_use]
+    pub fn as_slice(&self) -> &[F] {
         match self {
             Self::InPlace(values) => values,
             Self::Mapped(values) => (**values).as_ref(),
@@ -139,11 +141,18 @@ impl<F> Borrow<[F]> for Rows<'_, F> {
     }
 }
 
+impl<F> Borrow<[F]> for Rows<'_, F> {
+    #[inline]
+    fn borrow(&self) -> &[F] {
+        self.as_slice()
+    }
+}
+
 impl<F: Clone + Send + Sync> DenseStorage<F> for Rows<'_, F> {
     fn to_vec(self) -> Vec<F> {
         match self {
             Self::Copied(values) => values,
-            other => Borrow::<[F]>::borrow(&other).to_vec(),
+            other => other.as_slice().to_vec(),
         }
     }
 }
@@ -248,8 +257,8 @@ pub trait MerkleOps<F: HalField>: Buffers<F> {
     /// Commits to matrices, whose heights are powers of two, as p3's `MerkleTreeMmcs::commit` does.
     ///
     /// # Errors
-    /// [`HalError::InvalidArgument`] for no matrix or a height that is no power of two, [`HalError::OutOfMemory`],
-    /// driver failures.
+    /// [`HalError::InvalidArgument`] for what [`check_commit`](crate::check_commit) refuses: no matrix, a height that is
+    /// no power of two, a matrix shorter than the cap. [`HalError::OutOfMemory`], driver failures.
     #[allow(
         clippy::type_complexity,
         reason = "the pair that p3's Mmcs::commit returns"

@@ -87,8 +87,8 @@ fn extension_element<F: HalField, E: Extension<F>>(seed: u64) -> E {
 
 /// A tree over matrices of mixed heights, two of them alike, and openings with one index twice.
 fn tree<F: HalField, B: Backend<F>, S: MerkleScheme<F>>(pair: &Pair<F, B>) -> Result<(), HalError> {
-    let shapes = [(32, 9), (8, 1), (32, 16), (1, 40)];
     for cap_height in [0, 2] {
+        let shapes = [(32, 9), (8, 1), (32, 16), (1 << cap_height, 40)];
         let matrices = shapes
             .iter()
             .zip(1..)

@@ -76,6 +76,43 @@ pub trait MerkleScheme<F: HalField>: Copy + Default + Debug + Send + Sync + 'sta
     fn sibling_words(proof: &MultiProof<F, Self>) -> Vec<DigestWords>;
 }
 
+/// What every back end asks of its input before it commits: matrices, of heights that are powers of two, none of them
+/// shorter than the cap.
+///
+/// p3 cuts a tree off at its cap, and a matrix is hashed into the layer that has its height. The rows of a matrix
+/// shorter than the cap are in no digest below it: p3 commits to such matrices and opens them, and its verifier then
+/// accepts any rows for them. (A cap above the leaves of the tallest matrix is lowered to its leaves, as p3 does.)
+///
+/// # Errors
+/// [`HalError::InvalidArgument`] with the rule that is broken.
+pub fn check_commit(
+    heights: impl IntoIterator<Item = usize>,
+    cap_height: usize,
+) -> Result<(), HalError> {
+    const OP: &str = "commit";
+    let (mut tallest, mut shortest) = (0, usize::MAX);
+    for height in heights {
+        if !height.is_power_of_two() {
+            return Err(HalError::invalid(
+                OP,
+                format!("height {height} is not a power of two"),
+            ));
+        }
+        (tallest, shortest) = (tallest.max(height), shortest.min(height));
+    }
+    if tallest == 0 {
+        return Err(HalError::invalid(OP, "no matrix given"));
+    }
+    let cap_height = cap_height.min(tallest.ilog2() as usize);
+    if (shortest.ilog2() as usize) < cap_height {
+        return Err(HalError::invalid(
+            OP,
+            format!("a cap of 2^{cap_height} digests does not bind a matrix of {shortest} rows"),
+        ));
+    }
+    Ok(())
+}
+
 /// What a scheme sends to the verifier.
 pub type Commitment<F, S> = <<S as MerkleScheme<F>>::Mmcs as Mmcs<F>>::Commitment;
 /// What a scheme proves openings with.

@@ -19,11 +19,8 @@ pub type StockConfig<F, E, S> =
     StarkConfig<StockPcs<F, E, S>, E, <S as Protocol<F, E>>::Challenger>;
 
 /// The configuration that proves on a device, with the same proofs.
-pub type DeviceConfig<F, E, S, B> = StarkConfig<
-    DevicePcs<F, E, S, B>,
-    E,
-    Grinding<<S as Protocol<F, E>>::Transcript, B>,
->;
+pub type DeviceConfig<F, E, S, B> =
+    StarkConfig<DevicePcs<F, E, S, B>, E, Grinding<<S as Protocol<F, E>>::Transcript, B>>;
 
 /// p3's commitment scheme for matrices over the base field.
 pub type Mmcs<F, S> = <S as starkwright_hal::MerkleScheme<F>>::Mmcs;
@@ -72,7 +69,10 @@ where
 {
     let failure = Failure::default();
     let pcs = DevicePcs::new(device.clone(), parameters, failure.clone(), phases.clone());
-    StarkConfig::new(pcs, Grinding::new(S::transcript(), device.clone(), failure, phases.clone()))
-        .with_lookup_proof_of_work_bits(parameters.lookup_pow_bits)
-        .with_ood_proof_of_work_bits(parameters.ood_pow_bits)
+    StarkConfig::new(
+        pcs,
+        Grinding::new(S::transcript(), device.clone(), failure, phases.clone()),
+    )
+    .with_lookup_proof_of_work_bits(parameters.lookup_pow_bits)
+    .with_ood_proof_of_work_bits(parameters.ood_pow_bits)
 }

@@ -107,7 +107,11 @@ impl Phases {
     /// A commitment to traces or lookup columns begins: before the second one, lookup columns were made.
     pub fn commit_begins(&self) {
         let before = self.with(|laps| {
-            if std::mem::replace(&mut laps.committed, true) { Phase::Lookup } else { Phase::Other }
+            if std::mem::replace(&mut laps.committed, true) {
+                Phase::Lookup
+            } else {
+                Phase::Other
+            }
         });
         self.lap(before);
     }

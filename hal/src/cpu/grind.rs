@@ -7,8 +7,10 @@ use p3_symmetric::{CryptographicHasher, Permutation};
 
 use crate::{HalError, HalField, Puzzle};
 
-/// Candidates searched by all threads together before the smallest hit among them is taken.
-const BATCH: u32 = 1 << 16;
+/// Candidates that all threads search together, at most; an easy puzzle is solved within a smaller first batch.
+const LARGEST_BATCH: u32 = 1 << 16;
+/// Size of the first batch; each is twice as large as the one before.
+const FIRST_BATCH: u32 = 1 << 9;
 
 /// The smallest canonical candidate that solves the puzzle at this difficulty.
 pub(super) fn smallest_witness<F: HalField>(
@@ -68,14 +70,19 @@ pub(super) fn smallest_witness<F: HalField>(
         .ok_or_else(|| HalError::invalid("grind", "no element of the field solves this puzzle"))
 }
 
-/// The smallest hit: batches in ascending order, the threads within a batch in any.
+/// The smallest hit: batches in ascending order, and within a batch the hit of the smallest candidate, whichever
+/// thread finds one first.
 fn search<F: HalField>(lanes: u32, test: impl Fn(u32) -> Option<u32> + Sync) -> Option<u32> {
-    (0..F::ORDER_U32.div_ceil(BATCH)).find_map(|batch| {
-        let start = batch * BATCH;
-        let end = start.saturating_add(BATCH).min(F::ORDER_U32);
-        (0..(end - start).div_ceil(lanes))
+    let (mut start, mut size) = (0, FIRST_BATCH);
+    while start < F::ORDER_U32 {
+        let end = (start + size).min(F::ORDER_U32);
+        let hit = (0..(end - start).div_ceil(lanes))
             .into_par_iter()
-            .filter_map(|i| test(start + i * lanes))
-            .min()
-    })
+            .find_map_first(|i| test(start + i * lanes));
+        if hit.is_some() {
+            return hit;
+        }
+        (start, size) = (end, (2 * size).min(LARGEST_BATCH));
+    }
+    None
 }

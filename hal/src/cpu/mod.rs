@@ -16,7 +16,7 @@ use p3_matrix::Matrix;
 use p3_matrix::bitrev::BitReversibleMatrix;
 use p3_matrix::dense::RowMajorMatrix;
 
-use crate::merkle::{Commitment, MerkleScheme, MultiProof};
+use crate::merkle::{Commitment, MerkleScheme, MultiProof, check_commit};
 use crate::{
     Buffers, Caps, Device, DeviceKind, DeviceMatrix, HalError, HalField, LdeOps, MerkleOps, Rows,
     Statistics,
@@ -179,12 +179,7 @@ impl<F: HalField> MerkleOps<F> for Cpu<F> {
         matrices: Vec<Self::Matrix>,
         cap_height: usize,
     ) -> Result<(Commitment<F, S>, Self::Committed<S>), HalError> {
-        if matrices.is_empty() {
-            return Err(HalError::invalid("commit", "no matrix given"));
-        }
-        for matrix in &matrices {
-            log_height("commit", Matrix::height(matrix), usize::BITS as usize)?;
-        }
+        check_commit(matrices.iter().map(Matrix::height), cap_height)?;
         let mmcs = S::mmcs(cap_height);
         let (commitment, tree) = mmcs.commit(matrices);
         Ok((commitment, CpuCommitted { tree, mmcs }))

@@ -36,7 +36,13 @@ pub(super) fn elements<F: HalField>(
     ))
 }
 
-fn same_count(what: &str, parts: &str, device: usize, reference: usize) -> Result<(), String> {
+/// `Err` unless a part of the result has as many parts as it should.
+pub(super) fn same_count(
+    what: &str,
+    parts: &str,
+    device: usize,
+    reference: usize,
+) -> Result<(), String> {
     if device == reference {
         Ok(())
     } else {

@@ -15,7 +15,6 @@ mod ops;
 mod record;
 mod replay;
 
-use std::borrow::Borrow;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -62,7 +61,7 @@ impl<A: Device, B: Device> Shadow<A, B> {
         self
     }
 
-    /// Keeps no failing input, and saves the copy of every consumed one.
+    /// Keeps no failing input; that spares a copy of every input that is consumed.
     #[must_use]
     pub fn keeping_no_inputs(mut self) -> Self {
         self.folder = None;
@@ -231,7 +230,7 @@ impl<F: HalField, A: Buffers<F>, B: Buffers<F>> Buffers<F> for Shadow<A, B> {
         let got = self.device.rows(matrix.device.get()?, rows.clone())?;
         let wanted = self.reference.rows(matrix.reference.get()?, rows.clone())?;
         let width = matrix.width();
-        match compare::elements::<F>("rows asked for", width, got.borrow(), wanted.borrow()) {
+        match compare::elements::<F>("rows asked for", width, got.as_slice(), wanted.as_slice()) {
             Ok(()) => Ok(got),
             Err(why) => Err(self.mismatch(OP, &why, || {
                 let range = vec![rows.start as u64, rows.end as u64];

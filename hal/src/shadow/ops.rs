@@ -103,7 +103,9 @@ impl<F: HalField, A: MerkleOps<F>, B: MerkleOps<F>> MerkleOps<F> for Shadow<A, B
         let (wanted, reference) = self.reference.commit::<S>(reference, cap_height)?;
         let device = Tree::new(self.device.clone(), device);
         let reference = Tree::new(self.reference.clone(), reference);
-        let pairs = device.lend().into_iter().zip(reference.lend());
+        let (lent, expected) = (device.lend(), reference.lend());
+        let count = compare::same_count("commitment", "matrices", lent.len(), expected.len());
+        let pairs = lent.into_iter().zip(expected);
         let committed = ShadowCommitted {
             matrices: pairs
                 .map(|(device, reference)| ShadowMatrix { device, reference })
@@ -113,7 +115,8 @@ impl<F: HalField, A: MerkleOps<F>, B: MerkleOps<F>> MerkleOps<F> for Shadow<A, B
             cap_height,
         };
         let (cap, wanted) = (S::cap_words(&got), S::cap_words(&wanted));
-        compare::digests::<F>("cap", S::HASH, &cap, &wanted)
+        count
+            .and_then(|()| compare::digests::<F>("cap", S::HASH, &cap, &wanted))
             .map_err(|why| self.mismatch(OP, &why, || self.tree_input(OP, &committed, &[])))?;
         Ok((got, committed))
     }

@@ -52,14 +52,17 @@ pub fn replay<F: HalField, B: Backend<F>>(path: &Path, device: &B) -> Result<(),
         }
         "rows" => {
             let (matrix, start, end) = (run.take()?, run.number()?, run.number()?);
+            run.end()?;
             run.shadow.rows(&matrix, start..end).map(drop)
         }
         "reshape" => {
             let (matrix, width) = (run.take()?, run.number()?);
+            run.end()?;
             run.shadow.reshape(matrix, width).map(drop)
         }
         "coset_lde" => {
             let (matrix, added_bits, shift) = (run.take()?, run.number()?, run.element()?);
+            run.end()?;
             run.shadow.coset_lde(matrix, added_bits, shift).map(drop)
         }
         "dft" => {
@@ -172,12 +175,24 @@ impl<F: HalField, B: Backend<F>> Run<'_, F, B> {
         }
     }
 
+    /// Refuses parameters that no operation asked for.
+    fn end(&self) -> Result<(), HalError> {
+        if self.parameters.len() == 0 {
+            Ok(())
+        } else {
+            Err(bad(self.path, "more parameters than the operation has"))
+        }
+    }
+
     /// A commitment, and an opening of it at the indices given.
     fn tree<S: MerkleScheme<F>>(mut self) -> Result<(), HalError> {
         let cap_height = self.number()?;
         let indices = (0..self.parameters.len()).map(|_| self.number());
         let indices = indices.collect::<Result<Vec<_>, _>>()?;
         let (_, committed) = self.shadow.commit::<S>(self.matrices, cap_height)?;
+        if indices.is_empty() {
+            return Ok(());
+        }
         self.shadow.open::<S>(&committed, &indices).map(drop)
     }
 
@@ -189,6 +204,7 @@ impl<F: HalField, B: Backend<F>> Run<'_, F, B> {
             let points = (0..count).map(|_| self.extension_element::<E>());
             asked.push((log_blowup, points.collect::<Result<Vec<_>, _>>()?));
         }
+        self.end()?;
         let requests = self.matrices.iter().zip(&asked);
         let requests: Vec<_> = requests
             .map(|(matrix, (log_blowup, points))| Evaluation {
@@ -215,6 +231,7 @@ impl<F: HalField, B: Backend<F>> Run<'_, F, B> {
             });
             asked.push(openings.collect::<Result<Vec<_>, _>>()?);
         }
+        self.end()?;
         let terms = self.matrices.iter().zip(asked);
         let terms: Vec<_> = terms
             .map(|(matrix, openings)| Reduction { matrix, openings })
@@ -226,6 +243,7 @@ impl<F: HalField, B: Backend<F>> Run<'_, F, B> {
 
     fn fold<E: Extension<F>>(mut self) -> Result<(), HalError> {
         let (log_arity, beta) = (self.number()?, self.extension_element::<E>()?);
+        self.end()?;
         let (leaves, roll_in) = match self.matrices.as_slice() {
             [leaves] => (leaves, None),
             [leaves, roll_in] => (leaves, Some(roll_in)),
@@ -258,6 +276,7 @@ impl<F: HalField, B: Backend<F>> Run<'_, F, B> {
             }
             other => return Err(bad(self.path, format!("no puzzle has the number {other}"))),
         };
+        self.end()?;
         self.shadow.grind(&puzzle, bits).map(drop)
     }
 }

@@ -71,6 +71,13 @@ fn trees() {
     assert!(invalid(
         cpu.commit::<Poseidon2Merkle>(vec![zeros(4, 1), zeros(3, 1)], 0)
     ));
+    assert!(invalid(
+        cpu.commit::<Poseidon2Merkle>(vec![zeros(8, 1), zeros(2, 1)], 2)
+    ));
+    assert!(
+        cpu.commit::<Poseidon2Merkle>(vec![zeros(8, 1), zeros(4, 1)], 2)
+            .is_ok()
+    );
     let (_, tree) = cpu
         .commit::<Poseidon2Merkle>(vec![zeros(4, 1)], usize::MAX)
         .unwrap();
@@ -131,9 +138,13 @@ fn folding() {
         cpu.fold(leaves, E::TWO, log_arity, added).map(drop)
     };
     assert!(fold(&zeros(4, 8), 1, Some(&zeros(4, 4))).is_ok());
-    for log_arity in [0, 2, 24, 25, 64, usize::MAX] {
+    for log_arity in [0, 2, 25, 64, usize::MAX] {
         assert!(invalid(fold(&zeros(4, 8), log_arity, None)), "{log_arity}");
     }
+    assert!(
+        unsupported(fold(&zeros(4, 8), 24, None)),
+        "no subgroup of size 2^26"
+    );
     assert!(invalid(fold(&zeros(3, 8), 1, None)));
     assert!(invalid(fold(&zeros(4, 8), 1, Some(&zeros(2, 4)))));
     assert!(invalid(fold(&zeros(4, 8), 1, Some(&zeros(2, 8)))));

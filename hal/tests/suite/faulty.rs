@@ -1,11 +1,9 @@
 //! A device with one planted fault: p3 underneath, and something wrong with one operation.
 
-use std::borrow::Borrow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use p3_field::PrimeCharacteristicRing;
 use p3_matrix::dense::RowMajorMatrix;
 use starkwright_hal::{
     Buffers, Caps, Commitment, Cpu, CpuCommitted, Device, Evaluation, Extension, FriOps, HalError,
@@ -165,7 +163,7 @@ impl<F: HalField> Buffers<F> for Faulty<F> {
         rows: Range<usize>,
     ) -> Result<Rows<'a, F>, HalError> {
         self.enter("rows")?;
-        let mut values = self.inner.rows(matrix, rows)?.borrow().to_vec();
+        let mut values = self.inner.rows(matrix, rows)?.as_slice().to_vec();
         self.spoil("rows", &mut values);
         Ok(Rows::Copied(values))
     }

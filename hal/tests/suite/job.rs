@@ -1,7 +1,5 @@
 //! A small proof's worth of work: every operation of a back end once at least, everything it hands out collected.
 
-use std::borrow::Borrow;
-
 use p3_field::{BasedVectorSpace, Field, PrimeCharacteristicRing};
 use p3_koala_bear::KoalaBear;
 use p3_matrix::dense::RowMajorMatrix;
@@ -63,7 +61,7 @@ pub(crate) fn job<B: Backend<F>>(device: &B) -> Result<Outcome, HalError> {
     let wide = device.coset_lde(wide, 1, F::GENERATOR)?;
     assert_eq!((wide.height(), wide.width()), (16, 18));
     outcome.matrices.push(RowMajorMatrix::new(
-        device.rows(&wide, 3..7)?.borrow().to_vec(),
+        device.rows(&wide, 3..7)?.as_slice().to_vec(),
         18,
     ));
 

@@ -26,7 +26,11 @@ pub struct ByteTranscript<F> {
 
 impl<F> Default for ByteTranscript<F> {
     fn default() -> Self {
-        Self { input: Vec::new(), output: Vec::new(), field: PhantomData }
+        Self {
+            input: Vec::new(),
+            output: Vec::new(),
+            field: PhantomData,
+        }
     }
 }
 
@@ -79,7 +83,9 @@ impl<F: HalField> PuzzleChallenger for ByteTranscript<F> {
     fn puzzle(&self) -> Puzzle<F> {
         let mut squeezed = self.clone();
         squeezed.squeeze();
-        Puzzle::Keccak256 { prefix: squeezed.input }
+        Puzzle::Keccak256 {
+            prefix: squeezed.input,
+        }
     }
 
     fn accept(&mut self, bits: usize, witness: F) -> bool {
@@ -156,7 +162,6 @@ mod tests {
             (0usize..6).prop_map(Step::Grind),
         ]
     }
-
 
     proptest! {
         #[test]

@@ -76,7 +76,11 @@ impl<F: HalField> PuzzleChallenger for Duplex<F> {
         state[..slot].copy_from_slice(&self.input_buffer);
         state[slot..8].fill(F::ZERO);
         state[8] += F::from_usize(slot + 1);
-        Puzzle::Poseidon2 { state, slot, output: 7 }
+        Puzzle::Poseidon2 {
+            state,
+            slot,
+            output: 7,
+        }
     }
 
     fn accept(&mut self, bits: usize, witness: F) -> bool {
@@ -133,13 +137,19 @@ impl Failure {
     /// Keeps the first failure.
     pub fn record(&self, error: HalError) {
         // A poisoned lock still holds a plain value.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
     }
 
     /// Whether something failed.
     #[must_use]
     pub fn occurred(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 
     /// The failure, if any, which is then forgotten.
@@ -147,7 +157,11 @@ impl Failure {
     /// # Errors
     /// The recorded failure.
     pub fn check(&self) -> Result<(), HalError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .map_or(Ok(()), Err)
     }
 }
 
@@ -163,7 +177,12 @@ pub struct Grinding<C, B> {
 impl<C, B> Grinding<C, B> {
     /// Wraps a challenger. What fails while grinding goes to `failure`, its time to `phases`.
     pub const fn new(inner: C, device: B, failure: Failure, phases: Phases) -> Self {
-        Self { inner, device, failure, phases }
+        Self {
+            inner,
+            device,
+            failure,
+            phases,
+        }
     }
 }
 
@@ -203,17 +222,20 @@ where
             return C::Field::ZERO;
         }
         self.phases.lap(Phase::Other);
-        let found = self.device.grind(&self.inner.puzzle(), bits).and_then(|witness| {
-            if self.inner.accept(bits, witness) {
-                Ok(witness)
-            } else {
-                Err(HalError::Mismatch {
-                    device: self.device.caps().selector,
-                    op: "grind",
-                    detail: "a witness that does not pass".to_owned(),
-                })
-            }
-        });
+        let found = self
+            .device
+            .grind(&self.inner.puzzle(), bits)
+            .and_then(|witness| {
+                if self.inner.accept(bits, witness) {
+                    Ok(witness)
+                } else {
+                    Err(HalError::Mismatch {
+                        device: self.device.caps().selector,
+                        op: "grind",
+                        detail: "a witness that does not pass".to_owned(),
+                    })
+                }
+            });
         self.phases.lap(Phase::Grind);
         found.unwrap_or_else(|error| {
             self.failure.record(error);

@@ -36,8 +36,10 @@ pub type Merkle = Poseidon2Merkle;
 pub const CONTEXT_LIMIT: u32 = <Val as p3_field::PrimeField32>::ORDER_U32;
 
 /// The machines whose files this crate reads.
-pub const MACHINES: [MachineTag; 1] =
-    [MachineTag { id: KeccakMachine::ID, version: KeccakMachine::VERSION }];
+pub const MACHINES: [MachineTag; 1] = [MachineTag {
+    id: KeccakMachine::ID,
+    version: KeccakMachine::VERSION,
+}];
 
 /// What the prover must refuse or can promise for a segment of this shape.
 fn tables<E>(shape: SegmentShape) -> Vec<TableShape>

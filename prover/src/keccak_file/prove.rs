@@ -125,45 +125,55 @@ where
     let plan = plan(length, options.shape);
     let mut provers = Provers::<E, B>::new(device.clone(), options.profile);
     // The shape with the fewest bits speaks for the file.
-    let mut security = provers.verifiers().security(plan.full)?;
-    let short = provers.verifiers().security(plan.last)?;
-    if short.bits < security.bits {
-        security = short;
+    let mut security = provers.verifiers().security(plan.last)?;
+    if plan.segments > 1 {
+        let full = provers.verifiers().security(plan.full)?;
+        if full.bits < security.bits {
+            security = full;
+        }
     }
 
-    let mut segments =
-        Segmenter::new(BufReader::new(file), options.shape, options.context);
+    let mut segments = Segmenter::new(BufReader::new(file), options.shape, options.context);
     let mut statements: Vec<SegmentStatement> = Vec::new();
     let mut next = || -> Result<_, ProverError> {
-        segments.next().transpose().map_err(|error| ProverError::Input {
-            path: input.to_owned(),
-            why: error.to_string(),
-        })
+        segments
+            .next()
+            .transpose()
+            .map_err(|error| ProverError::Input {
+                path: input.to_owned(),
+                why: error.to_string(),
+            })
     };
 
-    let header = Header { machine: MACHINES[0], profile: options.profile };
+    let header = Header {
+        machine: MACHINES[0],
+        profile: options.profile,
+    };
     let mut kept_error = None;
     let (mut writer, pending) = if options.resume {
         // A kept segment must be what this input gives at its place, and its proof must verify.
         let mut pending = next()?;
         let verifiers = provers.verifiers();
-        let (writer, _) =
-            ProofWriter::resume(output, header, Limits::new(&MACHINES), |record| {
-                let Some(segment) = pending.take() else { return false };
-                let same = record.statement == segment.statement.to_bytes()
-                    && usize::from(record.log_height) == segment.shape.log_height()
-                    && verifiers.verify(segment.shape, &segment.statement, &record.proof).is_ok();
-                if !same {
-                    pending = Some(segment);
-                    return false;
-                }
-                statements.push(segment.statement);
-                match next() {
-                    Ok(segment) => pending = segment,
-                    Err(error) => kept_error = Some(error),
-                }
-                true
-            })?;
+        let (writer, _) = ProofWriter::resume(output, header, Limits::new(&MACHINES), |record| {
+            let Some(segment) = pending.take() else {
+                return false;
+            };
+            let same = record.statement == segment.statement.to_bytes()
+                && usize::from(record.log_height) == segment.shape.log_height()
+                && verifiers
+                    .verify(segment.shape, &segment.statement, &record.proof)
+                    .is_ok();
+            if !same {
+                pending = Some(segment);
+                return false;
+            }
+            statements.push(segment.statement);
+            match next() {
+                Ok(segment) => pending = segment,
+                Err(error) => kept_error = Some(error),
+            }
+            true
+        })?;
         (writer, pending)
     } else {
         (ProofWriter::create(output, header)?, next()?)
@@ -172,13 +182,18 @@ where
         return Err(error);
     }
     let resumed = statements.len() as u64;
-    progress.begins(&plan.estimate::<E>(options.profile, seconds_per_cell(device)?), &security);
+    progress.begins(
+        &plan.estimate::<E>(options.profile, seconds_per_cell(device)?),
+        &security,
+    );
     let stopped = |segments: u64| ProverError::Interrupted {
         segments,
         partial: crate::proof_file::partial_path(output),
     };
     for index in 0..resumed {
-        progress.segment(index, true).map_err(|Interrupted| stopped(resumed))?;
+        progress
+            .segment(index, true)
+            .map_err(|Interrupted| stopped(resumed))?;
     }
 
     let mut pending = pending;
@@ -197,8 +212,9 @@ where
             return Err(stopped(index + 1));
         }
     }
-    let statement = chain(&statements)
-        .map_err(|error| ProverError::Shape { why: error.to_string() })?;
+    let statement = chain(&statements).map_err(|error| ProverError::Shape {
+        why: error.to_string(),
+    })?;
     let proof_bytes = writer.finish()?;
     Ok(ProveReport {
         statement,
@@ -214,8 +230,10 @@ where
 }
 
 fn open(input: &Path) -> Result<(File, u64), ProverError> {
-    let unreadable =
-        |error: std::io::Error| ProverError::Input { path: PathBuf::from(input), why: error.to_string() };
+    let unreadable = |error: std::io::Error| ProverError::Input {
+        path: PathBuf::from(input),
+        why: error.to_string(),
+    };
     let file = File::open(input).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
@@ -239,7 +257,11 @@ fn plan(length: u64, full: SegmentShape) -> Plan {
     // At most a capacity, which fits the machine.
     let rest = (blocks - (segments - 1) * capacity) as usize;
     let last = SegmentShape::smallest_for(rest).unwrap_or(full).min(full);
-    Plan { full, last, segments }
+    Plan {
+        full,
+        last,
+        segments,
+    }
 }
 
 impl Plan {
@@ -250,8 +272,10 @@ impl Plan {
     {
         let of = |shape| {
             let tables = tables::<E>(shape);
-            let cells: u64 =
-                tables.iter().map(|table| (table.width as u64) << table.log_height).sum();
+            let cells: u64 = tables
+                .iter()
+                .map(|table| (table.width as u64) << table.log_height)
+                .sum();
             let bytes = expected_proof_bytes(&profile.leaf(), CommitmentHash::Poseidon2, &tables);
             (cells, bytes as u64)
         };
@@ -292,10 +316,21 @@ mod tests {
     #[test]
     fn the_plan_is_what_the_segmenter_does() {
         let shape = SegmentShape::from_capacity(85).unwrap();
-        for length in [0usize, 1, 135, 136, 137, 85 * 136 - 1, 85 * 136, 85 * 136 + 1, 200 * 136] {
+        for length in [
+            0usize,
+            1,
+            135,
+            136,
+            137,
+            85 * 136 - 1,
+            85 * 136,
+            85 * 136 + 1,
+            200 * 136,
+        ] {
             let data = vec![7u8; length];
-            let cut: Vec<_> =
-                Segmenter::new(data.as_slice(), shape, [0; 8]).collect::<Result<_, _>>().unwrap();
+            let cut: Vec<_> = Segmenter::new(data.as_slice(), shape, [0; 8])
+                .collect::<Result<_, _>>()
+                .unwrap();
             let plan = plan(length as u64, shape);
             assert_eq!(plan.segments, cut.len() as u64, "length {length}");
             assert_eq!(plan.last, cut.last().unwrap().shape, "length {length}");

@@ -9,17 +9,22 @@ use starkwright_hal::{Backend, Extension, HalError};
 use super::{Merkle, Val, security};
 use crate::ProverError;
 use crate::machine::Machine;
-use crate::machine::keccak::{KeccakMachine, KeccakTable, Segment, SegmentShape, SegmentStatement, SegmentTrace};
+use crate::machine::keccak::{
+    KeccakMachine, KeccakTable, Segment, SegmentShape, SegmentStatement, SegmentTrace,
+};
 use crate::phases::{Phase, PhaseSeconds, Phases};
 use crate::profile::Profile;
 use crate::proof_file;
 use crate::prove::{BatchProver, BatchVerifier, StockBatchProof};
 use crate::security::Security;
 
+/// The verifier of one shape, and what its proofs are worth.
+type Rated<E> = (BatchVerifier<Val, E, Merkle, KeccakTable>, Security);
+
 /// Verifies segments, with the parameters of one profile.
 pub(super) struct Verifiers<E: Extension<Val>> {
     profile: Profile,
-    by_shape: BTreeMap<SegmentShape, (BatchVerifier<Val, E, Merkle, KeccakTable>, Security)>,
+    by_shape: BTreeMap<SegmentShape, Rated<E>>,
 }
 
 impl<E: Extension<Val>> Verifiers<E>
@@ -27,13 +32,13 @@ where
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
     pub(super) const fn new(profile: Profile) -> Self {
-        Self { profile, by_shape: BTreeMap::new() }
+        Self {
+            profile,
+            by_shape: BTreeMap::new(),
+        }
     }
 
-    fn of(
-        &mut self,
-        shape: SegmentShape,
-    ) -> Result<&(BatchVerifier<Val, E, Merkle, KeccakTable>, Security), ProverError> {
+    fn of(&mut self, shape: SegmentShape) -> Result<&Rated<E>, ProverError> {
         if !self.by_shape.contains_key(&shape) {
             let tables = KeccakMachine::tables();
             let heights = vec![shape.log_height(); tables.len()];
@@ -41,9 +46,9 @@ where
             let verifier = BatchVerifier::setup(&self.profile.leaf(), tables, heights)?;
             self.by_shape.insert(shape, (verifier, security));
         }
-        self.by_shape
-            .get(&shape)
-            .ok_or_else(|| ProverError::Shape { why: "a shape without its verifier".to_owned() })
+        self.by_shape.get(&shape).ok_or_else(|| ProverError::Shape {
+            why: "a shape without its verifier".to_owned(),
+        })
     }
 
     /// The security of a proof of this shape; a refusal where it misses the profile.
@@ -58,8 +63,11 @@ where
         statement: &SegmentStatement,
         proof: &[u8],
     ) -> Result<(), ProverError> {
-        let public_values = KeccakMachine::public_values::<Val>(statement)
-            .map_err(|error| ProverError::Rejected { why: error.to_string() })?;
+        let public_values = KeccakMachine::public_values::<Val>(statement).map_err(|error| {
+            ProverError::Rejected {
+                why: error.to_string(),
+            }
+        })?;
         let proof: StockBatchProof<Val, E, Merkle> = proof_file::decode(proof)?;
         self.of(shape)?.0.verify(&proof, &public_values)
     }
@@ -101,18 +109,20 @@ where
             self.verifiers.security(segment.shape)?;
             let tables = KeccakMachine::tables();
             let heights = vec![segment.shape.log_height(); tables.len()];
-            let prover =
-                BatchProver::setup(&self.device, &self.profile.leaf(), tables, heights)?;
+            let prover = BatchProver::setup(&self.device, &self.profile.leaf(), tables, heights)?;
             self.by_shape.insert(segment.shape, prover);
         }
         let prover = self
             .by_shape
             .get(&segment.shape)
-            .ok_or_else(|| ProverError::Shape { why: "a shape without its prover".to_owned() })?;
+            .ok_or_else(|| ProverError::Shape {
+                why: "a shape without its prover".to_owned(),
+            })?;
 
         self.phases.start();
-        let trace = SegmentTrace::<Val>::generate(segment)
-            .map_err(|error| ProverError::Shape { why: error.to_string() })?;
+        let trace = SegmentTrace::<Val>::generate(segment).map_err(|error| ProverError::Shape {
+            why: error.to_string(),
+        })?;
         self.phases.lap(Phase::Trace);
         let public_values = [Vec::new(), trace.public_values];
         let proof = prover.prove(&[&trace.permutation, &trace.sponge], &public_values)?;
@@ -122,14 +132,19 @@ where
 
         self.phases.start();
         let bytes = proof_file::encode(&proof)?;
-        self.verifiers.verify(segment.shape, &segment.statement, &bytes).map_err(|error| {
-            // The statement is what the segment says by construction, so the proof is at fault.
-            ProverError::Hal(HalError::Mismatch {
-                device: self.device.caps().selector,
-                op: "prove",
-                detail: format!("its proof of segment {} does not verify: {error}", segment.statement.index),
-            })
-        })?;
+        self.verifiers
+            .verify(segment.shape, &segment.statement, &bytes)
+            .map_err(|error| {
+                // The statement is what the segment says by construction, so the proof is at fault.
+                ProverError::Hal(HalError::Mismatch {
+                    device: self.device.caps().selector,
+                    op: "prove",
+                    detail: format!(
+                        "its proof of segment {} does not verify: {error}",
+                        segment.statement.index
+                    ),
+                })
+            })?;
         self.phases.lap(Phase::Verify);
         Ok(bytes)
     }

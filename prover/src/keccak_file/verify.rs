@@ -11,7 +11,9 @@ use starkwright_hal::{Extension, KoalaBear4, KoalaBear5};
 use super::stack::Verifiers;
 use super::{MACHINES, Val};
 use crate::ProverError;
-use crate::machine::keccak::{ChainError, FileStatement, SegmentShape, SegmentStatement, Segmenter, chain};
+use crate::machine::keccak::{
+    ChainError, FileStatement, SegmentShape, SegmentStatement, Segmenter, chain,
+};
 use crate::profile::Profile;
 use crate::proof_file::{Limits, ProofReader};
 use crate::security::Security;
@@ -69,7 +71,9 @@ pub fn verify(path: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, 
     }
     let report = match profile {
         Profile::Proven100 => check::<KoalaBear5, _>(reader, profile, metadata.len(), options)?,
-        Profile::Conjectured100 => check::<KoalaBear4, _>(reader, profile, metadata.len(), options)?,
+        Profile::Conjectured100 => {
+            check::<KoalaBear4, _>(reader, profile, metadata.len(), options)?
+        }
     };
     if let (Some(input), Ok(statement)) = (options.input, &report.statement) {
         compare(input, statement)?;
@@ -101,20 +105,29 @@ where
         let statement = SegmentStatement::from_bytes(&record.statement)
             .map_err(|error| rejected(at, error.to_string()))?;
         if statement.context != options.context {
-            return Err(rejected(at, "its context is not the one expected (--context)".to_owned()));
+            return Err(rejected(
+                at,
+                "its context is not the one expected (--context)".to_owned(),
+            ));
         }
-        verifiers.verify(shape, &statement, &record.proof).map_err(|error| match error {
-            ProverError::Rejected { why } => rejected(at, why),
-            other => other,
-        })?;
+        verifiers
+            .verify(shape, &statement, &record.proof)
+            .map_err(|error| match error {
+                ProverError::Rejected { why } => rejected(at, why),
+                other => other,
+            })?;
         let security = verifiers.security(shape)?;
-        if weakest.as_ref().is_none_or(|least| security.bits < least.bits) {
+        if weakest
+            .as_ref()
+            .is_none_or(|least| security.bits < least.bits)
+        {
             weakest = Some(security);
         }
         statements.push(statement);
     }
-    let security =
-        weakest.ok_or_else(|| ProverError::Rejected { why: "it holds no segment".to_owned() })?;
+    let security = weakest.ok_or_else(|| ProverError::Rejected {
+        why: "it holds no segment".to_owned(),
+    })?;
     Ok(VerifyReport {
         profile,
         security,
@@ -143,14 +156,21 @@ fn compare(input: &Path, statement: &FileStatement) -> Result<(), ProverError> {
 
 /// Keccak-256 and length of a file, streamed.
 fn digest(input: &Path) -> Result<([u8; 32], u64), ProverError> {
-    let unreadable = |why: String| ProverError::Input { path: input.to_owned(), why };
+    let unreadable = |why: String| ProverError::Input {
+        path: input.to_owned(),
+        why,
+    };
     let file = File::open(input).map_err(|error| unreadable(error.to_string()))?;
     let shape = SegmentShape::all()
         .next()
         .ok_or_else(|| unreadable("no segment shape is listed".to_owned()))?;
     let mut last = None;
     for segment in Segmenter::new(BufReader::new(file), shape, [0; 8]) {
-        last = Some(segment.map_err(|error| unreadable(error.to_string()))?.statement);
+        last = Some(
+            segment
+                .map_err(|error| unreadable(error.to_string()))?
+                .statement,
+        );
     }
     last.and_then(|last| last.digest().map(|digest| (digest, last.bytes_after)))
         .ok_or_else(|| unreadable("it ends nowhere".to_owned()))

@@ -130,7 +130,11 @@ where
         is_last: F::from_bool(row + 1 == height),
         table: table.air.table_name(),
         local_lookups: 0,
-        report: RowReport { violated: None, constraints: 0, messages: Vec::new() },
+        report: RowReport {
+            violated: None,
+            constraints: 0,
+            messages: Vec::new(),
+        },
     };
     table.air.eval(&mut builder);
     builder.report
@@ -150,16 +154,27 @@ where
     let mut order = Vec::new();
     for table in tables {
         let name = table.air.table_name();
-        let reports: Vec<RowReport<F>> =
-            (0..table.trace.height()).into_par_iter().map(|row| evaluate_row(table, row)).collect();
+        let reports: Vec<RowReport<F>> = (0..table.trace.height())
+            .into_par_iter()
+            .map(|row| evaluate_row(table, row))
+            .collect();
         for (row, report) in reports.into_iter().enumerate() {
             if let Some(constraint) = report.violated {
                 let name_of = table.air.constraint_name(constraint);
-                return Err(Violation::Constraint { table: name, row, constraint, name: name_of });
+                return Err(Violation::Constraint {
+                    table: name,
+                    row,
+                    constraint,
+                    name: name_of,
+                });
             }
             for message in report.messages {
                 if exceeds_bound(&message) {
-                    return Err(Violation::CountBound { table: name, row, bus: message.bus });
+                    return Err(Violation::CountBound {
+                        table: name,
+                        row,
+                        bus: message.bus,
+                    });
                 }
                 let key = (message.bus, message.fields);
                 sent.entry(key.clone())
@@ -188,7 +203,10 @@ where
 
 /// Whether a bounded count is neither in `0..=weight` nor in `-weight..=0`.
 fn exceeds_bound<F: PrimeField32>(message: &Message<F>) -> bool {
-    let magnitude = message.count.as_canonical_u32().min((-message.count).as_canonical_u32());
+    let magnitude = message
+        .count
+        .as_canonical_u32()
+        .min((-message.count).as_canonical_u32());
     message.weight != 0 && magnitude > message.weight
 }
 
@@ -197,7 +215,12 @@ where
     F: PrimeField32,
     A: for<'b> Air<RowBuilder<'b, F>> + ConstraintNames,
 {
-    let fail = |reason| Err(Violation::Shape { table: table.air.table_name(), reason });
+    let fail = |reason| {
+        Err(Violation::Shape {
+            table: table.air.table_name(),
+            reason,
+        })
+    };
     let width = table.air.width();
     if table.air.preprocessed_width() != 0 || table.air.num_periodic_columns() != 0 {
         return fail("preprocessed and periodic columns are not supported by this evaluator");
@@ -230,7 +253,12 @@ pub struct RowBuilder<'a, F> {
 impl<F: PrimeField32> RowBuilder<'_, F> {
     fn send(&mut self, bus: &str, fields: Vec<F>, count: F, weight: u32) {
         if count != F::ZERO {
-            self.report.messages.push(Message { bus: bus.to_owned(), fields, count, weight });
+            self.report.messages.push(Message {
+                bus: bus.to_owned(),
+                fields,
+                count,
+                weight,
+            });
         }
     }
 }
@@ -284,7 +312,12 @@ impl<F: PrimeField32> InteractionBuilder for RowBuilder<'_, F> {
         count: impl Into<Count<F>>,
     ) {
         let (count, weight) = count.into().into_parts();
-        self.send(bus_name, fields.into_iter().map(Into::into).collect(), count, weight);
+        self.send(
+            bus_name,
+            fields.into_iter().map(Into::into).collect(),
+            count,
+            weight,
+        );
     }
 
     /// A local lookup balances on its own, so it is a bus of its own.

@@ -19,6 +19,9 @@ use crate::phases::Phase;
 pub(super) type DeviceFriProof<F, E, S> =
     FriProof<E, FriMmcs<F, E, S>, F, Vec<BatchMultiOpening<F, Mmcs<F, S>>>>;
 
+/// The openings of one round's codeword.
+type Step<F, E, S> = CommitPhaseMultiStep<E, FriMmcs<F, E, S>>;
+
 /// What the rounds leave behind.
 struct Rounds<F, E, C, D> {
     commitments: Vec<C>,
@@ -44,12 +47,12 @@ where
         challenger: &mut C,
     ) -> Result<DeviceFriProof<F, E, S>, ProverError>
     where
-        C: FieldChallenger<F>
-            + CanObserve<Commitment<F, S>>
-            + GrindingChallenger<Witness = F>,
+        C: FieldChallenger<F> + CanObserve<Commitment<F, S>> + GrindingChallenger<Witness = F>,
     {
-        let log_heights: Vec<usize> =
-            inputs.iter().map(|input| log2_strict_usize(input.height())).collect();
+        let log_heights: Vec<usize> = inputs
+            .iter()
+            .map(|input| log2_strict_usize(input.height()))
+            .collect();
         let Some(&log_max_height) = log_heights.first() else {
             return Err(HalError::invalid("open", "nothing to open").into());
         };
@@ -63,7 +66,11 @@ where
             Err((played, error)) => {
                 // Once a failure is on record nothing is searched for: the rest of the transcript costs nothing.
                 self.failure.record(error);
-                abandon::<F, E, S, C>(transcript, &log_arities[played..], self.fri.final_poly_len())?;
+                abandon::<F, E, S, C>(
+                    transcript,
+                    &log_arities[played..],
+                    self.fri.final_poly_len(),
+                )?;
                 self.failure.check()?;
                 return Err(HalError::invalid("fri", "a failure went missing").into());
             }
@@ -85,7 +92,10 @@ where
                 let shift = log_max_height - log2_strict_usize(height);
                 let indices: Vec<usize> = indices.iter().map(|index| index >> shift).collect();
                 let (opened_values, opening_proof) = self.device.open::<S>(committed, &indices)?;
-                Ok(BatchMultiOpening { opened_values, opening_proof })
+                Ok(BatchMultiOpening {
+                    opened_values,
+                    opening_proof,
+                })
             })
             .collect::<Result<Vec<_>, HalError>>()?;
         let commit_phase_openings =
@@ -104,7 +114,10 @@ where
     }
 
     /// Commits and folds round by round. An error carries the number of rounds the transcript has played.
-    #[allow(clippy::type_complexity, reason = "the error carries where the transcript stands")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "the error carries where the transcript stands"
+    )]
     fn fold_rounds<C>(
         &self,
         inputs: Vec<B::Matrix>,
@@ -112,9 +125,7 @@ where
         transcript: &mut ProverTranscript<'_, C, F, E>,
     ) -> Result<Rounds<F, E, Commitment<F, S>, B::Committed<S>>, (usize, HalError)>
     where
-        C: FieldChallenger<F>
-            + CanObserve<Commitment<F, S>>
-            + GrindingChallenger<Witness = F>,
+        C: FieldChallenger<F> + CanObserve<Commitment<F, S>> + GrindingChallenger<Witness = F>,
     {
         let at = |round: usize| move |error: HalError| (round, error);
         let mut inputs = inputs.into_iter().peekable();
@@ -131,8 +142,10 @@ where
             // Conjugate points are adjacent in bit-reversed order: a row holds what folds into one element.
             let width = E::DIMENSION << log_arity;
             let leaves = self.device.reshape(codeword, width).map_err(at(round))?;
-            let (commitment, committed) =
-                self.device.commit::<S>(vec![leaves], self.cap_height).map_err(at(round))?;
+            let (commitment, committed) = self
+                .device
+                .commit::<S>(vec![leaves], self.cap_height)
+                .map_err(at(round))?;
             self.phases.lap(Phase::Fold);
             let (beta, witness) = transcript.commit_round(commitment.clone());
             let played = round + 1;
@@ -156,7 +169,10 @@ where
         // values over a smaller subgroup.
         let rows = self
             .device
-            .rows(&codeword, 0..self.fri.final_poly_len().min(codeword.height()))
+            .rows(
+                &codeword,
+                0..self.fri.final_poly_len().min(codeword.height()),
+            )
             .map_err(at(played))?;
         let mut values: Vec<E> =
             E::reconstitute_from_base(std::borrow::Borrow::<[F]>::borrow(&rows).to_vec());
@@ -172,7 +188,7 @@ where
         codewords: &[B::Committed<S>],
         log_arities: &[usize],
         mut indices: Vec<usize>,
-    ) -> Result<Vec<CommitPhaseMultiStep<E, FriMmcs<F, E, S>>>, HalError> {
+    ) -> Result<Vec<Step<F, E, S>>, HalError> {
         codewords
             .iter()
             .zip(log_arities)
@@ -194,7 +210,10 @@ where
                     })
                     .collect::<Result<_, _>>()?;
                 indices = rows;
-                Ok(CommitPhaseMultiStep { sibling_values, opening_proof })
+                Ok(CommitPhaseMultiStep {
+                    sibling_values,
+                    opening_proof,
+                })
             })
             .collect()
     }

@@ -27,9 +27,7 @@ use p3_matrix::Matrix;
 use p3_matrix::bitrev::{BitReversedMatrixView, BitReversibleMatrix};
 use p3_matrix::dense::{DenseMatrix, RowMajorMatrix};
 use p3_util::log2_strict_usize;
-use starkwright_hal::{
-    Backend, Commitment, DeviceMatrix, Extension, HalError, HalField, Rows,
-};
+use starkwright_hal::{Backend, Commitment, DeviceMatrix, Extension, HalError, HalField, Rows};
 
 use crate::ProverError;
 use crate::challenger::{Failure, Protocol};
@@ -63,12 +61,7 @@ where
     /// The scheme on a device. What fails where p3 allows no error goes to `failure`, and comes out of the next
     /// call that can fail.
     #[must_use]
-    pub fn new(
-        device: B,
-        parameters: &LeafParameters,
-        failure: Failure,
-        phases: Phases,
-    ) -> Self {
+    pub fn new(device: B, parameters: &LeafParameters, failure: Failure, phases: Phases) -> Self {
         Self {
             device,
             fri: parameters.fri(()),
@@ -93,15 +86,24 @@ where
         if domain.size() != Matrix::height(&evaluations) {
             return Err(HalError::invalid(
                 "commit",
-                format!("{} rows over a domain of {}", Matrix::height(&evaluations), domain.size()),
+                format!(
+                    "{} rows over a domain of {}",
+                    Matrix::height(&evaluations),
+                    domain.size()
+                ),
             ));
         }
         // Values over xH become values over (shift · x)K: with shift = g / x that is gK.
         let shift = F::GENERATOR / domain.shift();
         let evaluations = self.device.upload(evaluations)?;
-        self.device.coset_lde(evaluations, self.fri.log_blowup, shift)
+        self.device
+            .coset_lde(evaluations, self.fri.log_blowup, shift)
     }
 
+    #[allow(
+        clippy::type_complexity,
+        reason = "the return type of p3's Pcs::commit"
+    )]
     fn commit_matrices(
         &self,
         matrices: Vec<B::Matrix>,
@@ -127,7 +129,10 @@ where
         let width = lde.width();
         // Over the same coset a smaller subgroup's values are a prefix, since rows are bit-reversed.
         if domain.shift() == F::GENERATOR && lde.height() >= domain.size() {
-            return Ok(DenseMatrix::new(self.device.rows(lde, 0..domain.size())?, width));
+            return Ok(DenseMatrix::new(
+                self.device.rows(lde, 0..domain.size())?,
+                width,
+            ));
         }
         // Otherwise the polynomial is taken from its values over the smallest coset that determines it, and extended
         // to the domain asked for.
@@ -137,7 +142,9 @@ where
             .checked_sub(log2_strict_usize(height.max(1)))
             .ok_or_else(|| HalError::unsupported(OP, "a domain smaller than the polynomial"))?;
         let rows = self.device.rows(lde, 0..height)?;
-        let natural = DenseMatrix::<F, _>::new(rows, width).bit_reverse_rows().to_row_major_matrix();
+        let natural = DenseMatrix::<F, _>::new(rows, width)
+            .bit_reverse_rows()
+            .to_row_major_matrix();
         let natural = self.device.upload(natural)?;
         let shift = domain.shift() / F::GENERATOR;
         let extended = self.device.coset_lde(natural, added_bits, shift)?;
@@ -152,9 +159,7 @@ where
     E: Extension<F>,
     S: Protocol<F, E>,
     B: Backend<F>,
-    C: FieldChallenger<F>
-        + CanObserve<Commitment<F, S>>
-        + GrindingChallenger<Witness = F>,
+    C: FieldChallenger<F> + CanObserve<Commitment<F, S>> + GrindingChallenger<Witness = F>,
 {
     type Domain = TwoAdicMultiplicativeCoset<F>;
     type Commitment = Commitment<F, S>;
@@ -211,9 +216,7 @@ where
     E: Extension<F>,
     S: Protocol<F, E>,
     B: Backend<F>,
-    C: FieldChallenger<F>
-        + CanObserve<Commitment<F, S>>
-        + GrindingChallenger<Witness = F>,
+    C: FieldChallenger<F> + CanObserve<Commitment<F, S>> + GrindingChallenger<Witness = F>,
 {
     type EvaluationsOnDomain<'a> = BitReversedMatrixView<DenseMatrix<F, Rows<'a, F>>>;
 
@@ -255,7 +258,10 @@ where
                 if Matrix::height(&lde) < least {
                     return Err(HalError::invalid(
                         "commit_ldes",
-                        format!("{} rows are fewer than the blow-up {least}", Matrix::height(&lde)),
+                        format!(
+                            "{} rows are fewer than the blow-up {least}",
+                            Matrix::height(&lde)
+                        ),
                     ));
                 }
                 self.device.upload(lde)

@@ -27,6 +27,9 @@ struct Opening<'a, M, E> {
     points: &'a [E],
 }
 
+/// For each commitment, its matrices with the points they are opened at.
+type Rounds<'a, M, E> = Vec<Vec<Opening<'a, M, E>>>;
+
 impl<F, E, S, B> DevicePcs<F, E, S, B>
 where
     F: HalField,
@@ -42,9 +45,7 @@ where
         challenger: &mut C,
     ) -> Result<(OpenedValues<E>, DeviceFriProof<F, E, S>), ProverError>
     where
-        C: FieldChallenger<F>
-            + CanObserve<Commitment<F, S>>
-            + GrindingChallenger<Witness = F>,
+        C: FieldChallenger<F> + CanObserve<Commitment<F, S>> + GrindingChallenger<Witness = F>,
     {
         let rounds = self.openings(requests)?;
         let values = self.claimed_values(&rounds)?;
@@ -62,7 +63,12 @@ where
         let proof = transcript.delegate(|challenger| {
             let inputs = self.reduced_openings(alpha, &rounds, &values)?;
             self.phases.lap(Phase::Reduce);
-            self.prove_fri(inputs, &committed, batch_witness.unwrap_or(F::ZERO), challenger)
+            self.prove_fri(
+                inputs,
+                &committed,
+                batch_witness.unwrap_or(F::ZERO),
+                challenger,
+            )
         });
         match proof {
             Ok(proof) => {
@@ -80,13 +86,15 @@ where
     fn openings<'a>(
         &self,
         requests: &'a [OpeningRequest<'_, B::Committed<S>, E>],
-    ) -> Result<Vec<Vec<Opening<'a, B::Matrix, E>>>, ProverError> {
+    ) -> Result<Rounds<'a, B::Matrix, E>, ProverError> {
         requests
             .iter()
             .map(|request| {
                 let matrices = self.device.matrices::<S>(request.prover_data);
                 if matrices.len() != request.points.len() {
-                    return Err(HalError::invalid("open", "one list of points for each matrix").into());
+                    return Err(
+                        HalError::invalid("open", "one list of points for each matrix").into(),
+                    );
                 }
                 matrices
                     .into_iter()
@@ -94,7 +102,11 @@ where
                     .map(|(matrix, points)| {
                         let log_height = log2_strict_usize(matrix.height());
                         self.check_height(log_height)?;
-                        Ok(Opening { matrix, log_height, points })
+                        Ok(Opening {
+                            matrix,
+                            log_height,
+                            points,
+                        })
                     })
                     .collect()
             })
@@ -112,7 +124,10 @@ where
             .checked_add(self.fri.log_blowup)
             .ok_or(FriProverError::FinalHeightOverflow)?;
         if log_input_height <= log_final_height {
-            return Err(FriProverError::InputHeightTooSmall { log_input_height, log_final_height });
+            return Err(FriProverError::InputHeightTooSmall {
+                log_input_height,
+                log_final_height,
+            });
         }
         Ok(())
     }
@@ -132,7 +147,10 @@ where
             })
             .collect();
         let mut values = self.device.evaluate(F::GENERATOR, &flat)?.into_iter();
-        Ok(rounds.iter().map(|round| values.by_ref().take(round.len()).collect()).collect())
+        Ok(rounds
+            .iter()
+            .map(|round| values.by_ref().take(round.len()).collect())
+            .collect())
     }
 
     /// One codeword for each height, tallest first.
@@ -144,8 +162,11 @@ where
         rounds: &[Vec<Opening<'_, B::Matrix, E>>],
         values: &OpenedValues<E>,
     ) -> Result<Vec<B::Matrix>, HalError> {
-        let mut heights: Vec<usize> =
-            rounds.iter().flatten().map(|opening| opening.log_height).collect();
+        let mut heights: Vec<usize> = rounds
+            .iter()
+            .flatten()
+            .map(|opening| opening.log_height)
+            .collect();
         heights.sort_unstable_by(|a, b| b.cmp(a));
         heights.dedup();
         heights
@@ -165,12 +186,19 @@ where
                             .zip(values)
                             .map(|(&point, values)| {
                                 let sum: E = dot_product(alpha.powers(), values.iter().copied());
-                                let opening = PointOpening { point, weight, value: weight * sum };
+                                let opening = PointOpening {
+                                    point,
+                                    weight,
+                                    value: weight * sum,
+                                };
                                 weight *= step;
                                 opening
                             })
                             .collect();
-                        Reduction { matrix: opening.matrix, openings }
+                        Reduction {
+                            matrix: opening.matrix,
+                            openings,
+                        }
                     })
                     .collect();
                 self.device.reduce(log_height, F::GENERATOR, alpha, &terms)

@@ -1,16 +1,20 @@
 //! Several tables in one proof.
 
-use p3_air::{Air, BaseAir, DebugConstraintBuilder};
-use p3_batch_stark::folder::{ProverConstraintFolderWithLookups, VerifierConstraintFolderWithLookups};
-use p3_batch_stark::common::GlobalPreprocessed;
-use p3_batch_stark::{BatchProof, CommonData, ProverData, StarkInstance, prove_batch, verify_batch};
-use p3_field::Algebra;
 use p3_air::symbolic::SymbolicExpressionExt;
+use p3_air::{Air, BaseAir, DebugConstraintBuilder};
+use p3_batch_stark::common::GlobalPreprocessed;
+use p3_batch_stark::folder::{
+    ProverConstraintFolderWithLookups, VerifierConstraintFolderWithLookups,
+};
+use p3_batch_stark::{
+    BatchProof, CommonData, ProverData, StarkInstance, prove_batch, verify_batch,
+};
+use p3_field::Algebra;
 use p3_lookup::InteractionSymbolicBuilder;
 use p3_matrix::dense::RowMajorMatrix;
 use starkwright_hal::{Backend, Extension, HalField};
 
-use super::{log_height, unwrap_proving};
+use super::{check_tables, log_height, unwrap_proving};
 use crate::ProverError;
 use crate::challenger::Protocol;
 use crate::config::{DeviceConfig, StockConfig, device_config, stock_config};
@@ -87,16 +91,19 @@ where
         airs: Vec<A>,
         log_heights: Vec<usize>,
     ) -> Result<Self, ProverError> {
-        if airs.len() != log_heights.len() {
-            return Err(ProverError::Shape { why: "one height for each AIR".to_owned() });
-        }
-        crate::security::check_setup::<F, E, A>(&airs, &log_heights)
-            .map_err(|error| ProverError::Security(error.into()))?;
+        check_tables::<F, E, A>(&airs, &log_heights, parameters)?;
         let phases = Phases::default();
         let config = device_config::<F, E, S, B>(device, parameters, &phases);
         let data = ProverData::from_airs_and_degrees(&config, &airs, &log_heights)
             .map_err(unwrap_proving)?;
-        Ok(Self { config, phases, parameters: *parameters, airs, log_heights, data })
+        Ok(Self {
+            config,
+            phases,
+            parameters: *parameters,
+            airs,
+            log_heights,
+            data,
+        })
     }
 
     /// Where the time of the proofs so far went; the count starts again.
@@ -112,7 +119,10 @@ where
     ///
     /// # Errors
     /// [`ProverError::Shape`] where a trace does not fit its table; device failures.
-    #[allow(clippy::missing_panics_doc, reason = "p3's own check, in debug builds only")]
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "p3's own check, in debug builds only"
+    )]
     pub fn prove(
         &self,
         traces: &[&RowMajorMatrix<F>],
@@ -139,11 +149,16 @@ where
     /// that trusts no prover uses [`BatchVerifier::setup`].
     #[must_use]
     pub fn verifier(&self) -> BatchVerifier<F, E, S, A> {
-        let preprocessed = self.data.common.preprocessed.as_ref().map(|global| GlobalPreprocessed {
-            commitment: global.commitment.clone(),
-            instances: global.instances.clone(),
-            matrix_to_instance: global.matrix_to_instance.clone(),
-        });
+        let preprocessed =
+            self.data
+                .common
+                .preprocessed
+                .as_ref()
+                .map(|global| GlobalPreprocessed {
+                    commitment: global.commitment.clone(),
+                    instances: global.instances.clone(),
+                    matrix_to_instance: global.matrix_to_instance.clone(),
+                });
         BatchVerifier {
             config: stock_config::<F, E, S>(&self.parameters),
             airs: self.airs.clone(),
@@ -223,15 +238,20 @@ where
         airs: Vec<A>,
         log_heights: Vec<usize>,
     ) -> Result<Self, ProverError> {
-        if airs.len() != log_heights.len() {
-            return Err(ProverError::Shape { why: "one height for each AIR".to_owned() });
-        }
-        crate::security::check_setup::<F, E, A>(&airs, &log_heights)
-            .map_err(|error| ProverError::Security(error.into()))?;
+        check_tables::<F, E, A>(&airs, &log_heights, parameters)?;
         let config = stock_config::<F, E, S>(parameters);
-        let data = ProverData::from_airs_and_degrees(&config, &airs, &log_heights)
-            .map_err(|error| ProverError::Shape { why: error.to_string() })?;
-        Ok(Self { config, airs, log_heights, common: data.common })
+        let data =
+            ProverData::from_airs_and_degrees(&config, &airs, &log_heights).map_err(|error| {
+                ProverError::Shape {
+                    why: error.to_string(),
+                }
+            })?;
+        Ok(Self {
+            config,
+            airs,
+            log_heights,
+            common: data.common,
+        })
     }
 
     /// Verifies a proof by p3's `verify_batch`, after checking that it is of exactly these heights.
@@ -245,14 +265,22 @@ where
     ) -> Result<(), ProverError> {
         if proof.degree_bits != self.log_heights {
             return Err(ProverError::Rejected {
-                why: format!("heights {:?}, expected {:?}", proof.degree_bits, self.log_heights),
+                why: format!(
+                    "heights {:?}, expected {:?}",
+                    proof.degree_bits, self.log_heights
+                ),
             });
         }
         let counts = self.airs.iter().map(BaseAir::num_public_values);
         if !public_values.iter().map(Vec::len).eq(counts) {
-            return Err(ProverError::Rejected { why: "a wrong number of public values".to_owned() });
+            return Err(ProverError::Rejected {
+                why: "a wrong number of public values".to_owned(),
+            });
         }
-        verify_batch(&self.config, &self.airs, proof, public_values, &self.common)
-            .map_err(|error| ProverError::Rejected { why: error.to_string() })
+        verify_batch(&self.config, &self.airs, proof, public_values, &self.common).map_err(
+            |error| ProverError::Rejected {
+                why: error.to_string(),
+            },
+        )
     }
 }

@@ -9,19 +9,72 @@ mod batch;
 mod stock;
 mod uni;
 
+use p3_air::Air;
+use p3_air::symbolic::SymbolicExpressionExt;
+use p3_field::Algebra;
+use p3_lookup::InteractionSymbolicBuilder;
 use p3_uni_stark::ProvingError;
+use starkwright_hal::{Extension, HalField};
 
 pub use batch::{BatchAir, BatchProver, BatchVerifier, StockBatchProof};
 pub use stock::{OracleConfig, StockBatchProver, oracle_config};
 pub use uni::{StockProof, UniAir, UniProver, UniVerifier};
 
 use crate::ProverError;
+use crate::profile::LeafParameters;
+use crate::security::{self, Arithmetic, CommitmentHash, SecurityError, TableShape};
 
 /// p3's error with the phase, or ours.
 fn unwrap_proving(error: ProvingError<ProverError>) -> ProverError {
     let ProvingError::Pcs { phase, source } = error;
     tracing::debug!(phase, "proving stopped");
     source
+}
+
+/// Refuses tables whose lookups are not sound, that the parameters do not carry, or that a cap would leave unbound.
+fn check_tables<F, E, A>(
+    airs: &[A],
+    log_heights: &[usize],
+    parameters: &LeafParameters,
+) -> Result<(), ProverError>
+where
+    F: HalField,
+    E: Extension<F>,
+    A: Air<InteractionSymbolicBuilder<F, E>>,
+    SymbolicExpressionExt<F, E>: Algebra<E>,
+{
+    if airs.len() != log_heights.len() {
+        return Err(ProverError::Shape {
+            why: "one height for each AIR".to_owned(),
+        });
+    }
+    let open = security::check_setup::<F, E, A>(airs, log_heights).map_err(SecurityError::from)?;
+    for count in open {
+        // Its bound may follow from constraints together, which its author must argue.
+        tracing::warn!("{count}");
+    }
+    let shapes: Vec<TableShape> = airs
+        .iter()
+        .zip(log_heights)
+        .map(|(air, &log_height)| TableShape::from_air::<F, E, A>(air, log_height))
+        .collect();
+    // The hash plays no part in whether tables fit.
+    let arithmetic = Arithmetic::new::<F>(CommitmentHash::Poseidon2);
+    security::check_fit(parameters, &arithmetic, &shapes)?;
+    // p3 binds no row of a matrix shorter than the cap.
+    let least = log_heights
+        .iter()
+        .min()
+        .map_or(0, |log| log + parameters.log_blowup);
+    if parameters.cap_height > least {
+        return Err(ProverError::Shape {
+            why: format!(
+                "a cap of 2^{} digests over a matrix of 2^{least} rows",
+                parameters.cap_height
+            ),
+        });
+    }
+    Ok(())
 }
 
 /// The log2 of a table's height.

@@ -13,7 +13,7 @@ use p3_matrix::dense::RowMajorMatrix;
 use p3_uni_stark::{ProvingError, StarkConfig};
 use starkwright_hal::{Cpu, Extension, HalField};
 
-use super::StockBatchProof;
+use super::{StockBatchProof, check_tables};
 use crate::ProverError;
 use crate::challenger::{Failure, Grinding, Protocol};
 use crate::config::{StockPcs, stock_pcs};
@@ -32,8 +32,12 @@ where
     E: Extension<F>,
     S: Protocol<F, E>,
 {
-    let challenger =
-        Grinding::new(S::transcript(), Cpu::new(), Failure::default(), Phases::default());
+    let challenger = Grinding::new(
+        S::transcript(),
+        Cpu::new(),
+        Failure::default(),
+        Phases::default(),
+    );
     StarkConfig::new(stock_pcs::<F, E, S>(parameters), challenger)
         .with_lookup_proof_of_work_bits(parameters.lookup_pow_bits)
         .with_ood_proof_of_work_bits(parameters.ood_pow_bits)
@@ -72,10 +76,10 @@ where
         airs: Vec<A>,
         log_heights: &[usize],
     ) -> Result<Self, ProverError> {
-        crate::security::check_setup::<F, E, A>(&airs, log_heights)
-            .map_err(|error| ProverError::Security(error.into()))?;
+        check_tables::<F, E, A>(&airs, log_heights, parameters)?;
         let config = oracle_config::<F, E, S>(parameters);
-        let data = ProverData::from_airs_and_degrees(&config, &airs, log_heights).map_err(stock_error)?;
+        let data =
+            ProverData::from_airs_and_degrees(&config, &airs, log_heights).map_err(stock_error)?;
         Ok(Self { config, airs, data })
     }
 
@@ -89,7 +93,9 @@ where
         public_values: &[Vec<F>],
     ) -> Result<StockBatchProof<F, E, S>, ProverError> {
         if traces.len() != self.airs.len() || public_values.len() != self.airs.len() {
-            return Err(ProverError::Shape { why: "one trace for each table".to_owned() });
+            return Err(ProverError::Shape {
+                why: "one trace for each table".to_owned(),
+            });
         }
         let instances = StarkInstance::new_multiple(&self.airs, traces, public_values);
         let proof = prove_batch(&self.config, &instances, &self.data).map_err(stock_error)?;

@@ -86,7 +86,13 @@ where
         let preprocessed = setup_preprocessed(&config, &air, log_height)
             .map_err(unwrap_proving)?
             .map(|(data, _)| data);
-        Ok(Self { config, phases, air, log_height, preprocessed })
+        Ok(Self {
+            config,
+            phases,
+            air,
+            log_height,
+            preprocessed,
+        })
     }
 
     /// Where the time of the proofs so far went; the count starts again.
@@ -116,7 +122,9 @@ where
             });
         }
         if public_values.len() != self.air.num_public_values() {
-            return Err(ProverError::Shape { why: "a wrong number of public values".to_owned() });
+            return Err(ProverError::Shape {
+                why: "a wrong number of public values".to_owned(),
+            });
         }
         self.phases.start();
         let proof = prove_with_preprocessed(
@@ -172,9 +180,16 @@ where
     ) -> Result<Self, ProverError> {
         let config = stock_config::<F, E, S>(parameters);
         let preprocessed = setup_preprocessed(&config, &air, log_height)
-            .map_err(|error| ProverError::Shape { why: error.to_string() })?
+            .map_err(|error| ProverError::Shape {
+                why: error.to_string(),
+            })?
             .map(|(_, key)| key);
-        Ok(Self { config, air, log_height, preprocessed })
+        Ok(Self {
+            config,
+            air,
+            log_height,
+            preprocessed,
+        })
     }
 
     /// Verifies a proof by p3's `verify`, after checking that it is of exactly this height.
@@ -188,11 +203,16 @@ where
     ) -> Result<(), ProverError> {
         if proof.degree_bits != self.log_height {
             return Err(ProverError::Rejected {
-                why: format!("height 2^{}, expected 2^{}", proof.degree_bits, self.log_height),
+                why: format!(
+                    "height 2^{}, expected 2^{}",
+                    proof.degree_bits, self.log_height
+                ),
             });
         }
         if public_values.len() != self.air.num_public_values() {
-            return Err(ProverError::Rejected { why: "a wrong number of public values".to_owned() });
+            return Err(ProverError::Rejected {
+                why: "a wrong number of public values".to_owned(),
+            });
         }
         verify_with_preprocessed(
             &self.config,
@@ -201,6 +221,8 @@ where
             public_values,
             self.preprocessed.as_ref(),
         )
-        .map_err(|error| ProverError::Rejected { why: format!("{error:?}") })
+        .map_err(|error| ProverError::Rejected {
+            why: format!("{error:?}"),
+        })
     }
 }

@@ -3,7 +3,8 @@
 //! A lookup that declares "at most `w` per row" is only as good as the constraint behind it. We look for that
 //! constraint: an expression `e` lies in `0..=w` on every row if some constraint equals `λ · e (e - 1) … (e - w)` for
 //! a constant `λ`, a preprocessed or periodic column in the interval of its data, and intervals propagate through sums
-//! and products. Constraints under a selector do not count, since they leave rows out.
+//! and products. Constraints under a selector do not count, since they leave rows out, but for flags that pass from row
+//! to row: columns that start as 0 or 1 and of which each is the copy of one of them in the row before stay 0 or 1.
 //!
 //! Equality up to `λ` is tested by evaluation at pseudo-random points (Schwartz-Zippel): two polynomials of degree `d`
 //! that are not proportional agree by chance with probability about `(d/p)^2`. The points are fixed, which is enough
@@ -25,6 +26,9 @@ const MAX_RANGE: u32 = 4;
 /// Values of one expression at the comparison points.
 type Values<F> = [F; POINTS];
 
+/// The most columns among which flags that pass from row to row are looked for.
+const MAX_FLAGS: usize = 256;
+
 /// The least and the greatest value, as signed integers.
 pub(super) type Interval = (i64, i64);
 
@@ -34,6 +38,8 @@ pub(super) struct Ranges<'a, F: PrimeField64> {
     preprocessed: Vec<Interval>,
     /// Interval of each periodic column.
     periodic: Vec<Interval>,
+    /// Main columns that are flags by induction over the rows.
+    flags: HashSet<usize>,
     /// Constraint values, divided by the value at the first point: equal for proportional constraints.
     constraints: HashSet<[u64; POINTS - 1]>,
     /// Values of shared subexpressions by address, so that a DAG is walked once.
@@ -52,6 +58,7 @@ impl<'a, F: PrimeField64> Ranges<'a, F> {
         let mut ranges = Self {
             preprocessed,
             periodic: air.periodic_columns().iter().map(hull).collect(),
+            flags: HashSet::new(),
             constraints: HashSet::with_capacity(constraints.len()),
             seen: HashMap::new(),
             _expressions: std::marker::PhantomData,
@@ -60,7 +67,66 @@ impl<'a, F: PrimeField64> Ranges<'a, F> {
             let values = ranges.evaluate(constraint);
             ranges.constraints.extend(proportion(values));
         }
+        ranges.flags = ranges.passed_on(air.width());
         ranges
+    }
+
+    /// The largest set of main columns such that a constraint fixes each to 0 or 1 in the first row, and another makes
+    /// it the copy of a member's value in the row before.
+    fn passed_on(&self, width: usize) -> HashSet<usize> {
+        let main = |offset, column| {
+            leaf_values(&BaseLeaf::Variable(SymbolicVariable::new(
+                BaseEntry::Main { offset },
+                column,
+            )))
+        };
+        let first_row = leaf_values(&BaseLeaf::<F>::IsFirstRow);
+        let transition = leaf_values(&BaseLeaf::<F>::IsTransition);
+        let starts_as = |column, value: F| {
+            self.asserted(zip(first_row, main(0, column), |selector, x| {
+                selector * (x - value)
+            }))
+        };
+        let copies = |column, from| {
+            let difference = zip(main(1, column), main(0, from), |x, y| x - y);
+            self.asserted(zip(transition, difference, |selector, x| selector * x))
+        };
+
+        let mut flags: HashSet<usize> = (0..width)
+            .filter(|&column| starts_as(column, F::ZERO) || starts_as(column, F::ONE))
+            .collect();
+        if flags.len() > MAX_FLAGS {
+            return HashSet::new();
+        }
+        let sources: HashMap<usize, Vec<usize>> = flags
+            .iter()
+            .map(|&column| {
+                (
+                    column,
+                    flags
+                        .iter()
+                        .copied()
+                        .filter(|&from| copies(column, from))
+                        .collect(),
+                )
+            })
+            .collect();
+        loop {
+            let kept: HashSet<usize> = flags
+                .iter()
+                .copied()
+                .filter(|column| sources[column].iter().any(|from| flags.contains(from)))
+                .collect();
+            if kept.len() == flags.len() {
+                return flags;
+            }
+            flags = kept;
+        }
+    }
+
+    /// Whether a constraint is proportional to the expression with these values.
+    fn asserted(&self, values: Values<F>) -> bool {
+        proportion(values).is_some_and(|found| self.constraints.contains(&found))
     }
 
     /// An interval that holds the signed value of `e` on every row of every trace that satisfies the constraints, or
@@ -101,14 +167,15 @@ impl<'a, F: PrimeField64> Ranges<'a, F> {
         }
     }
 
-    /// The interval of a constant or of a column whose data are part of the AIR.
+    /// The interval of a constant, of a column whose data are part of the AIR, or of a flag.
     fn known(&self, leaf: &BaseLeaf<F>) -> Option<Interval> {
         match leaf {
             BaseLeaf::Constant(c) => Some((signed(*c), signed(*c))),
             BaseLeaf::Variable(SymbolicVariable { entry, index, .. }) => match entry {
                 BaseEntry::Preprocessed { .. } => self.preprocessed.get(*index).copied(),
                 BaseEntry::Periodic => self.periodic.get(*index).copied(),
-                BaseEntry::Main { .. } | BaseEntry::Public => None,
+                BaseEntry::Main { .. } => self.flags.contains(index).then_some((0, 1)),
+                BaseEntry::Public => None,
             },
             BaseLeaf::IsFirstRow | BaseLeaf::IsLastRow | BaseLeaf::IsTransition => None,
         }
@@ -122,7 +189,7 @@ impl<'a, F: PrimeField64> Ranges<'a, F> {
             for (p, v) in product.iter_mut().zip(values) {
                 *p *= v - F::from_u32(w);
             }
-            proportion(product).is_some_and(|found| self.constraints.contains(&found))
+            self.asserted(product)
         })
     }
 

@@ -7,6 +7,10 @@ use p3_field::extension::QuinticTrinomialExtensionField;
 use p3_koala_bear::KoalaBear;
 use p3_lookup::{Count, InteractionBuilder, LookupError};
 use p3_matrix::dense::RowMajorMatrix;
+use p3_security::logup::{self, LOGUP_LABEL, LogUpAir};
+use p3_security::report::{
+    ALI_LABEL, BATCH_LABEL, COLLISION_LABEL, DEEP_LABEL, LDT_COMMIT_LABEL, LDT_QUERY_LABEL,
+};
 use p3_security::stark::{conjectured_security_report, proven_security_report};
 use proptest::prelude::*;
 
@@ -323,6 +327,17 @@ fn the_shortest_table_limits_the_proximity_parameter() {
     assert!(require(Profile::Conjectured100, &poseidon2(), &[wide(13), wide(4)]).is_ok());
 }
 
+/// The query above the least leaves room for a machine twice as wide as the Keccak machine at its tallest.
+#[test]
+fn proven100_leaves_room_to_grow() {
+    let twice = TableShape {
+        width: 2 * 2900,
+        num_constraints: 8000,
+        ..wide(17)
+    };
+    assert!(require(Profile::Proven100, &poseidon2(), &[twice]).is_ok());
+}
+
 #[test]
 fn shapes_that_the_protocol_cannot_carry_are_refused() {
     let params = Profile::Proven100.leaf();
@@ -377,6 +392,8 @@ enum Lookups {
     Exclusive(bool),
     /// A count of nearly p / 2 per row.
     Heavy,
+    /// Count = column 0 of three flags that rotate; one link or start can be left out.
+    Rotation { starts: bool, closes: bool },
     /// A preprocessed count between -3 and 3, declared at most the given number.
     Preprocessed(u32),
 }
@@ -465,6 +482,22 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for Lookups {
                     ],
                 );
             }
+            Self::Rotation { starts, closes } => {
+                let next: [AB::Expr; 3] = std::array::from_fn(|i| main.next(i).unwrap().into());
+                builder.when_first_row().assert_one(x.clone());
+                builder.when_first_row().assert_zero(y.clone());
+                if starts {
+                    builder.when_first_row().assert_zero(z.clone());
+                }
+                let [next_x, next_y, next_z] = next;
+                let mut transition = builder.when_transition();
+                transition.assert_eq(x.clone(), next_y);
+                transition.assert_eq(next_z, y);
+                if closes {
+                    transition.assert_eq(next_x, z.clone());
+                }
+                builder.push_interaction("bus", [z], bounded(&x, 1));
+            }
             Self::Preprocessed(weight) => {
                 let count: AB::Expr = builder.preprocessed().current(0).unwrap().into();
                 builder.push_interaction("bus", [z], bounded(&count, weight));
@@ -491,6 +524,10 @@ fn sound_lookups_pass() {
         Lookups::Local,
         Lookups::Exclusive(true),
         Lookups::Preprocessed(3),
+        Lookups::Rotation {
+            starts: true,
+            closes: true,
+        },
     ] {
         assert_eq!(checked(air).unwrap(), [], "{air:?}");
     }
@@ -506,6 +543,14 @@ fn counts_without_their_constraint_are_found() {
         Lookups::LocalFree,
         Lookups::Exclusive(false),
         Lookups::Preprocessed(2),
+        Lookups::Rotation {
+            starts: false,
+            closes: true,
+        },
+        Lookups::Rotation {
+            starts: true,
+            closes: false,
+        },
     ] {
         let open = checked(air).unwrap();
         assert_eq!(open.len(), 1, "{air:?}: {open:?}");

@@ -21,7 +21,10 @@ fn keccak_256(file: &[u8]) -> [u8; 32] {
 }
 
 fn statements(file: &[u8]) -> Vec<SegmentStatement> {
-    segments(file).into_iter().map(|segment| segment.statement).collect()
+    segments(file)
+        .into_iter()
+        .map(|segment| segment.statement)
+        .collect()
 }
 
 fn hex(digest: &[u8]) -> String {
@@ -33,8 +36,14 @@ fn hex(digest: &[u8]) -> String {
 #[test]
 fn known_answers() {
     for (message, digest) in [
-        ("", "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"),
-        ("abc", "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45"),
+        (
+            "",
+            "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470",
+        ),
+        (
+            "abc",
+            "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45",
+        ),
     ] {
         let file = chain(&statements(message.as_bytes())).unwrap();
         assert_eq!(hex(&file.digest), digest);
@@ -52,7 +61,10 @@ fn holds<F: PrimeField32>(file: &[u8]) {
     for segment in &segments {
         check_segment(&trace::<F>(segment)).unwrap();
     }
-    let statements: Vec<_> = segments.into_iter().map(|segment| segment.statement).collect();
+    let statements: Vec<_> = segments
+        .into_iter()
+        .map(|segment| segment.statement)
+        .collect();
     let expected = FileStatement {
         context: [0; 8],
         digest: keccak_256(file),
@@ -141,12 +153,19 @@ fn a_short_last_segment_takes_the_smallest_shape() {
     assert_eq!(shapes(85 * 136 - 1), [85]);
     assert_eq!(shapes(85 * 136), [341]);
     assert_eq!(shapes(341 * 136), [341, 85]);
-    assert_eq!(SegmentShape::all().map(SegmentShape::capacity).collect::<Vec<_>>(), [
-        85, 341, 1365, 5461
-    ]);
+    assert_eq!(
+        SegmentShape::all()
+            .map(SegmentShape::capacity)
+            .collect::<Vec<_>>(),
+        [85, 341, 1365, 5461]
+    );
     assert_eq!(SegmentShape::from_capacity(84), None);
     assert_eq!(SegmentShape::smallest_for(5462), None);
-    assert!(LOG_HEIGHTS.iter().all(|&log| SegmentShape::from_log_height(log).is_some()));
+    assert!(
+        LOG_HEIGHTS
+            .iter()
+            .all(|&log| SegmentShape::from_log_height(log).is_some())
+    );
     assert_eq!(SegmentShape::from_log_height(12), None);
 }
 
@@ -159,15 +178,37 @@ fn broken_chains_are_named() {
     };
     order(&[0, 1, 2, 3, 4]).unwrap();
     assert_eq!(order(&[]), Err(ChainError::NoSegments));
-    let missing = |position, index, found| Err(ChainError::Missing { position, index, found });
+    let missing = |position, index, found| {
+        Err(ChainError::Missing {
+            position,
+            index,
+            found,
+        })
+    };
     assert_eq!(order(&[0, 2, 3, 4]), missing(1, 1, 2));
     assert_eq!(order(&[1, 2, 3, 4]), missing(0, 0, 1));
-    assert_eq!(order(&[0, 1, 2, 3]), Err(ChainError::NotLast { segments: 4 }));
-    assert_eq!(order(&[0, 1, 1, 2, 3, 4]), Err(ChainError::Repeated { position: 2, index: 1 }));
-    assert_eq!(order(&[0, 1, 2, 3, 4, 4]), Err(ChainError::LastInside { position: 4 }));
+    assert_eq!(
+        order(&[0, 1, 2, 3]),
+        Err(ChainError::NotLast { segments: 4 })
+    );
+    assert_eq!(
+        order(&[0, 1, 1, 2, 3, 4]),
+        Err(ChainError::Repeated {
+            position: 2,
+            index: 1
+        })
+    );
+    assert_eq!(
+        order(&[0, 1, 2, 3, 4, 4]),
+        Err(ChainError::LastInside { position: 4 })
+    );
     assert_eq!(
         order(&[0, 2, 1, 3, 4]),
-        Err(ChainError::Swapped { position: 1, index: 1, found: 2 })
+        Err(ChainError::Swapped {
+            position: 1,
+            index: 1,
+            found: 2
+        })
     );
 
     let with = |change: &dyn Fn(&mut Vec<SegmentStatement>)| {
@@ -175,16 +216,31 @@ fn broken_chains_are_named() {
         change(&mut statements);
         chain(&statements)
     };
-    assert_eq!(with(&|s| s[2].context[7] = 1), Err(ChainError::Context { position: 2 }));
-    assert_eq!(with(&|s| s[2].state_after[24] ^= 1), Err(ChainError::State { position: 3 }));
+    assert_eq!(
+        with(&|s| s[2].context[7] = 1),
+        Err(ChainError::Context { position: 2 })
+    );
+    assert_eq!(
+        with(&|s| s[2].state_after[24] ^= 1),
+        Err(ChainError::State { position: 3 })
+    );
     let counters = with(&|s| {
         s[1].blocks_before += 1;
         s[1].bytes_before += 136;
     });
     assert_eq!(counters, Err(ChainError::Counters { position: 1 }));
     let flagged = with(&|s| s[0].first = false);
-    let source = StatementError::FirstFlag { index: 0, first: false };
-    assert_eq!(flagged, Err(ChainError::Statement { position: 0, source }));
+    let source = StatementError::FirstFlag {
+        index: 0,
+        first: false,
+    };
+    assert_eq!(
+        flagged,
+        Err(ChainError::Statement {
+            position: 0,
+            source
+        })
+    );
 }
 
 #[test]
@@ -198,10 +254,22 @@ fn statements_that_contradict_themselves() {
     let first_flag = |index, first| StatementError::FirstFlag { index, first };
     assert_eq!(broken(0, &|s| s.index = 3), first_flag(3, true));
     assert_eq!(broken(1, &|s| s.first = true), first_flag(1, true));
-    assert_eq!(broken(0, &|s| s.state_before[3] = 1), StatementError::FirstNotFresh);
-    assert_eq!(broken(0, &|s| s.bytes_before = 136), StatementError::FirstNotFresh);
-    assert_eq!(broken(1, &|s| s.blocks_after = s.blocks_before), StatementError::NoBlocks);
-    assert!(matches!(broken(1, &|s| s.bytes_before += 1), StatementError::CountersBefore { .. }));
+    assert_eq!(
+        broken(0, &|s| s.state_before[3] = 1),
+        StatementError::FirstNotFresh
+    );
+    assert_eq!(
+        broken(0, &|s| s.bytes_before = 136),
+        StatementError::FirstNotFresh
+    );
+    assert_eq!(
+        broken(1, &|s| s.blocks_after = s.blocks_before),
+        StatementError::NoBlocks
+    );
+    assert!(matches!(
+        broken(1, &|s| s.bytes_before += 1),
+        StatementError::CountersBefore { .. }
+    ));
     for change in [
         (|s| s.bytes_after += 116) as fn(&mut SegmentStatement),
         |s| s.bytes_after -= 21,
@@ -209,7 +277,10 @@ fn statements_that_contradict_themselves() {
         |s| s.blocks_after = u64::MAX,
         |s| s.last = false,
     ] {
-        assert!(matches!(broken(1, &change), StatementError::CountersAfter { .. }));
+        assert!(matches!(
+            broken(1, &change),
+            StatementError::CountersAfter { .. }
+        ));
     }
     let huge = broken(1, &|s| s.blocks_before = u64::MAX - 1);
     assert_eq!(huge, StatementError::NoBlocks);
@@ -217,12 +288,21 @@ fn statements_that_contradict_themselves() {
 
 #[test]
 fn statements_survive_their_encodings() {
-    for (i, mut statement) in statements(&bytes(9, 85 * 136 * 2 + 20)).into_iter().enumerate() {
+    for (i, mut statement) in statements(&bytes(9, 85 * 136 * 2 + 20))
+        .into_iter()
+        .enumerate()
+    {
         statement.context = std::array::from_fn(|j| (1000 * i + j) as u32);
         let values: Vec<KoalaBear> = statement.to_public_values().unwrap();
         assert_eq!(values.len(), public_values::NUM_PUBLIC_VALUES);
-        assert_eq!(SegmentStatement::from_public_values(&values).unwrap(), statement);
-        assert_eq!(SegmentStatement::from_bytes(&statement.to_bytes()).unwrap(), statement);
+        assert_eq!(
+            SegmentStatement::from_public_values(&values).unwrap(),
+            statement
+        );
+        assert_eq!(
+            SegmentStatement::from_bytes(&statement.to_bytes()).unwrap(),
+            statement
+        );
     }
 }
 
@@ -235,10 +315,19 @@ fn malformed_encodings_are_refused() {
         values[index] = p3_field::PrimeCharacteristicRing::from_u32(value);
         SegmentStatement::from_public_values(&values).unwrap_err()
     };
-    assert!(matches!(refused(public_values::ID, 1), StatementError::Identity { id: 1, .. }));
-    assert!(matches!(refused(public_values::VERSION, 9), StatementError::Identity { .. }));
+    assert!(matches!(
+        refused(public_values::ID, 1),
+        StatementError::Identity { id: 1, .. }
+    ));
+    assert!(matches!(
+        refused(public_values::VERSION, 9),
+        StatementError::Identity { .. }
+    ));
     for index in public_values::INDEX..public_values::FIRST {
-        let range = StatementError::Range { index, value: 1 << 16 };
+        let range = StatementError::Range {
+            index,
+            value: 1 << 16,
+        };
         assert_eq!(refused(index, 1 << 16), range);
     }
     for index in [public_values::FIRST, public_values::LAST] {
@@ -251,7 +340,10 @@ fn malformed_encodings_are_refused() {
 
     let mut wide = statement.clone();
     wide.context[5] = BabyBear::ORDER_U32;
-    let context = StatementError::Context { element: 5, value: BabyBear::ORDER_U32 };
+    let context = StatementError::Context {
+        element: 5,
+        value: BabyBear::ORDER_U32,
+    };
     assert_eq!(wide.to_public_values::<BabyBear>(), Err(context));
     assert!(wide.to_public_values::<KoalaBear>().is_ok());
 

@@ -1,11 +1,17 @@
-//! Tests of the Keccak-256 machine: statements, constraints, forged witnesses, and stock proofs.
+//! Tests of the Keccak-256 machine: statements, constraints, and forged witnesses. Proofs are in
+//! `keccak_machine_proofs.rs`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
+mod evaluator;
 mod falsehoods;
 mod files;
 mod mutations;
-mod proofs;
 mod shape;
 
 use p3_field::PrimeField32;
@@ -44,7 +50,9 @@ fn closing_block(seed: u64, len: usize) -> Block {
 
 /// All segments of a file, of the smallest shape.
 fn segments(file: &[u8]) -> Vec<Segment> {
-    Segmenter::new(file, small(), [0; 8]).collect::<Result<_, _>>().unwrap()
+    Segmenter::new(file, small(), [0; 8])
+        .collect::<Result<_, _>>()
+        .unwrap()
 }
 
 /// A segment somewhere in a file: these blocks absorbed after `blocks_before` full ones, from this
@@ -72,7 +80,11 @@ fn segment_at(state_before: State, blocks_before: u64, blocks: Vec<Block>) -> Se
         first,
         last: blocks.last().is_some_and(|block| block.closing),
     };
-    Segment { shape: small(), statement, blocks }
+    Segment {
+        shape: small(),
+        statement,
+        blocks,
+    }
 }
 
 /// A state that no one chose.
@@ -89,7 +101,9 @@ fn trace<F: PrimeField32>(segment: &Segment) -> SegmentTrace<F> {
 fn violated_on_row<F: PrimeField32>(trace: &SegmentTrace<F>, row: usize) -> Option<&'static str> {
     use starkwright_prover::machine::ConstraintNames;
     let sponge = &trace.tables()[1];
-    evaluate_row(sponge, row).violated.map(|index| sponge.air.constraint_name(index))
+    evaluate_row(sponge, row)
+        .violated
+        .map(|index| sponge.air.constraint_name(index))
 }
 
 /// The name of the constraint, or the bus, that refuses a witness.

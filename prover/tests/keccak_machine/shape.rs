@@ -46,11 +46,18 @@ fn constraints_have_degree_three_at_most() {
         let layout = AirLayout::from_air::<F>(&table);
         let (base, _) =
             get_symbolic_constraints::<F, EF, _, _>(&table, layout, &lookups, &LogUpGadget::new());
-        let degree = base.iter().map(|constraint| constraint.degree_multiple()).max();
+        let degree = base
+            .iter()
+            .map(|constraint| constraint.degree_multiple())
+            .max();
         assert_eq!(degree, Some(3), "{table:?}");
         assert_eq!(base.len(), count, "{table:?}");
         assert_eq!(lookups.len(), 1);
-        assert_eq!(LogUpGadget::new().constraint_degree(&lookups[0]), 2, "{table:?}");
+        assert_eq!(
+            LogUpGadget::new().constraint_degree(&lookups[0]),
+            2,
+            "{table:?}"
+        );
     }
 }
 
@@ -61,7 +68,10 @@ fn constraint_names_cover_the_sponge_table() {
     assert_eq!(evaluate_row(&trace.tables()[1], 0).constraints, size);
     assert_eq!(KeccakTable::Sponge.constraint_name(0), "row in block");
     assert_eq!(KeccakTable::Sponge.constraint_name(size - 1), "totals");
-    assert_eq!(KeccakTable::Sponge.constraint_name(size), "no such constraint");
+    assert_eq!(
+        KeccakTable::Sponge.constraint_name(size),
+        "no such constraint"
+    );
 }
 
 /// One bus, tuples of 200 plain columns, and the query side alone bounded, to one a row.
@@ -72,7 +82,11 @@ fn one_bus_of_equal_width() {
     for (lookups, weight) in all.iter().zip([0, 1]) {
         assert_eq!(lookups[0].kind, Kind::Global(BUS.to_owned()));
         assert_eq!(lookups[0].count_weight, weight);
-        assert!(lookups[0].elements[0].iter().all(|field| field.degree_multiple() == 1));
+        assert!(
+            lookups[0].elements[0]
+                .iter()
+                .all(|field| field.degree_multiple() == 1)
+        );
     }
     for log_height in LOG_HEIGHTS {
         check_multiplicity_height_bound(&all, &[1 << log_height; 2]).unwrap();

@@ -98,7 +98,9 @@ pub enum ChainError {
 pub fn chain(segments: &[SegmentStatement]) -> Result<FileStatement, ChainError> {
     let last = segments.last().ok_or(ChainError::NoSegments)?;
     for (position, segment) in segments.iter().enumerate() {
-        segment.validate().map_err(|source| ChainError::Statement { position, source })?;
+        segment
+            .validate()
+            .map_err(|source| ChainError::Statement { position, source })?;
         check_index(segments, position)?;
         if segment.last && position + 1 != segments.len() {
             return Err(ChainError::LastInside { position });
@@ -107,7 +109,9 @@ pub fn chain(segments: &[SegmentStatement]) -> Result<FileStatement, ChainError>
             check_neighbours(&segments[position - 1], segment, position)?;
         }
     }
-    let digest = last.digest().ok_or(ChainError::NotLast { segments: segments.len() })?;
+    let digest = last.digest().ok_or(ChainError::NotLast {
+        segments: segments.len(),
+    })?;
     Ok(FileStatement {
         context: last.context,
         digest,
@@ -125,11 +129,25 @@ fn check_index(segments: &[SegmentStatement], position: usize) -> Result<(), Cha
     }
     Err(if found < index {
         // Every smaller index was seen at its own position.
-        ChainError::Repeated { position, index: found }
-    } else if segments[position..].iter().any(|segment| segment.index == index) {
-        ChainError::Swapped { position, index, found }
+        ChainError::Repeated {
+            position,
+            index: found,
+        }
+    } else if segments[position..]
+        .iter()
+        .any(|segment| segment.index == index)
+    {
+        ChainError::Swapped {
+            position,
+            index,
+            found,
+        }
     } else {
-        ChainError::Missing { position, index, found }
+        ChainError::Missing {
+            position,
+            index,
+            found,
+        }
     })
 }
 

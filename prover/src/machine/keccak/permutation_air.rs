@@ -40,7 +40,11 @@ pub(super) fn eval<AB: InteractionBuilder>(builder: &mut AB) {
     let local: &KeccakCols<AB::Var> = main.current_slice().borrow();
     let mut tuple: Vec<AB::Expr> = Vec::with_capacity(2 * STATE_LIMBS);
     for lane in 0..25 {
-        tuple.extend(local.preimage[lane / 5][lane % 5].iter().map(|&limb| limb.into()));
+        tuple.extend(
+            local.preimage[lane / 5][lane % 5]
+                .iter()
+                .map(|&limb| limb.into()),
+        );
     }
     for lane in 0..25 {
         tuple.extend(

@@ -26,7 +26,11 @@ impl Block {
     /// A block full of message bytes.
     #[must_use]
     pub const fn full(bytes: [u8; RATE_BYTES]) -> Self {
-        Self { bytes, message_len: RATE_BYTES, closing: false }
+        Self {
+            bytes,
+            message_len: RATE_BYTES,
+            closing: false,
+        }
     }
 
     /// The file's last block: fewer than 136 message bytes, `0x01`, zeros, and `0x80` on the last
@@ -39,14 +43,20 @@ impl Block {
         bytes.get_mut(..message.len())?.copy_from_slice(message);
         *bytes.get_mut(message.len())? = 0x01;
         bytes[RATE_BYTES - 1] |= 0x80;
-        Some(Self { bytes, message_len: message.len(), closing: true })
+        Some(Self {
+            bytes,
+            message_len: message.len(),
+            closing: true,
+        })
     }
 
     /// The block's lanes.
     #[must_use]
     pub fn lanes(&self) -> [u64; RATE_LANES] {
         core::array::from_fn(|lane| {
-            (0..8).fold(0, |word, byte| word | u64::from(self.bytes[8 * lane + byte]) << (8 * byte))
+            (0..8).fold(0, |word, byte| {
+                word | u64::from(self.bytes[8 * lane + byte]) << (8 * byte)
+            })
         })
     }
 }
@@ -108,7 +118,16 @@ impl<R: Read> Segmenter<R> {
     /// Cuts `reader` into segments of `shape`, for a job with this context.
     pub const fn new(reader: R, shape: SegmentShape, context: [u32; CONTEXT_LEN]) -> Self {
         let state = [0; 25];
-        Self { reader, shape, context, index: 0, blocks: 0, bytes: 0, state, finished: false }
+        Self {
+            reader,
+            shape,
+            context,
+            index: 0,
+            blocks: 0,
+            bytes: 0,
+            state,
+            finished: false,
+        }
     }
 
     /// Reads and cuts the next segment.
@@ -124,11 +143,11 @@ impl<R: Read> Segmenter<R> {
             blocks.extend(Block::closing(rest));
         }
         let message_bytes: usize = blocks.iter().map(|block| block.message_len).sum();
-        let state_after =
-            blocks.iter().fold(self.state, |state, block| keccak_f(absorb(&state, block)));
-        let add = |count: u64, more: usize| {
-            count.checked_add(more as u64).ok_or(SegmentError::TooLong)
-        };
+        let state_after = blocks
+            .iter()
+            .fold(self.state, |state, block| keccak_f(absorb(&state, block)));
+        let add =
+            |count: u64, more: usize| count.checked_add(more as u64).ok_or(SegmentError::TooLong);
         let statement = SegmentStatement {
             context: self.context,
             index: self.index,
@@ -142,13 +161,19 @@ impl<R: Read> Segmenter<R> {
             last,
         };
         // What is not the last segment is full, so its blocks fit the shape in either case.
-        let shape = SegmentShape::smallest_for(blocks.len()).unwrap_or(self.shape).min(self.shape);
+        let shape = SegmentShape::smallest_for(blocks.len())
+            .unwrap_or(self.shape)
+            .min(self.shape);
         self.index += 1;
         self.blocks = statement.blocks_after;
         self.bytes = statement.bytes_after;
         self.state = state_after;
         self.finished = last;
-        Ok(Segment { shape, statement, blocks })
+        Ok(Segment {
+            shape,
+            statement,
+            blocks,
+        })
     }
 }
 

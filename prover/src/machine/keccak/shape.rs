@@ -17,13 +17,17 @@ pub struct SegmentShape {
 impl SegmentShape {
     /// The listed shapes, ascending.
     pub fn all() -> impl Iterator<Item = Self> {
-        LOG_HEIGHTS.into_iter().map(|log_height| Self { log_height })
+        LOG_HEIGHTS
+            .into_iter()
+            .map(|log_height| Self { log_height })
     }
 
     /// The shape with this height, where it is listed.
     #[must_use]
     pub fn from_log_height(log_height: usize) -> Option<Self> {
-        LOG_HEIGHTS.contains(&log_height).then_some(Self { log_height })
+        LOG_HEIGHTS
+            .contains(&log_height)
+            .then_some(Self { log_height })
     }
 
     /// The shape that holds exactly this many blocks, where one is listed: 85, 341, 1365, 5461.

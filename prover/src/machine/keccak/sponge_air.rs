@@ -117,7 +117,9 @@ pub(super) fn eval<AB: InteractionBuilder>(builder: &mut AB) {
 fn sum_bits<AB: AirBuilder>(bits: &[AB::Var]) -> AB::Expr {
     bits.iter()
         .enumerate()
-        .fold(AB::Expr::ZERO, |sum, (i, &bit)| sum + bit * AB::F::from_u32(1 << i))
+        .fold(AB::Expr::ZERO, |sum, (i, &bit)| {
+            sum + bit * AB::F::from_u32(1 << i)
+        })
 }
 
 /// Groups *row in block*.
@@ -137,7 +139,10 @@ fn row_in_block<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
 /// Groups *identity*, *flags* and *first segment*: constraints on public values alone.
 fn statement_flags<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
     builder.assert_eq(window.public(pv::ID), AB::F::from_u32(KeccakMachine::ID));
-    builder.assert_eq(window.public(pv::VERSION), AB::F::from_u32(KeccakMachine::VERSION));
+    builder.assert_eq(
+        window.public(pv::VERSION),
+        AB::F::from_u32(KeccakMachine::VERSION),
+    );
     builder.assert_bool(window.public(pv::FIRST));
     builder.assert_bool(window.public(pv::LAST));
 
@@ -154,7 +159,12 @@ fn statement_flags<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
 
 /// Group *bits*.
 fn bits<AB: AirBuilder>(builder: &mut AB, local: &SpongeRow<'_, AB::Var>) {
-    for &bit in local.block_bits.iter().chain(local.state_bits).chain(local.open) {
+    for &bit in local
+        .block_bits
+        .iter()
+        .chain(local.state_bits)
+        .chain(local.open)
+    {
         builder.assert_bool(bit);
     }
     builder.assert_bool(local.active);
@@ -164,7 +174,10 @@ fn bits<AB: AirBuilder>(builder: &mut AB, local: &SpongeRow<'_, AB::Var>) {
 /// Group *activity*.
 fn activity<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
     let (local, next) = (&window.local, &window.next);
-    let lane_row: AB::Expr = local.step[..RATE_LANES].iter().map(|&flag| flag.into()).sum();
+    let lane_row: AB::Expr = local.step[..RATE_LANES]
+        .iter()
+        .map(|&flag| flag.into())
+        .sum();
     builder.assert_eq(local.absorbing, lane_row * local.active);
     builder.when_first_row().assert_one(local.active);
     builder.when_last_row().assert_zero(local.active);
@@ -194,12 +207,22 @@ fn message_end<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
         builder.assert_zero((AB::Expr::ONE - local.open[byte]) * local.open[byte + 1]);
     }
     builder.when(local.step[0]).assert_one(local.open[0]);
-    let lane_follows: AB::Expr = local.step[..LAST_LANE_ROW].iter().map(|&flag| flag.into()).sum();
-    builder.when_transition().assert_zero(lane_follows * (next.open[0] - local.open[8]));
-    let no_lane_follows: AB::Expr =
-        local.step[LAST_LANE_ROW..].iter().map(|&flag| flag.into()).sum();
+    let lane_follows: AB::Expr = local.step[..LAST_LANE_ROW]
+        .iter()
+        .map(|&flag| flag.into())
+        .sum();
+    builder
+        .when_transition()
+        .assert_zero(lane_follows * (next.open[0] - local.open[8]));
+    let no_lane_follows: AB::Expr = local.step[LAST_LANE_ROW..]
+        .iter()
+        .map(|&flag| flag.into())
+        .sum();
     let closed = AB::Expr::ONE - local.open[8];
-    builder.assert_eq(no_lane_follows * closed, local.step[LAST_LANE_ROW] * local.closing);
+    builder.assert_eq(
+        no_lane_follows * closed,
+        local.step[LAST_LANE_ROW] * local.closing,
+    );
     builder.when_last_row().assert_one(local.open[8]);
 }
 
@@ -213,8 +236,11 @@ fn padding<AB: AirBuilder>(builder: &mut AB, local: &SpongeRow<'_, AB::Var>) {
         for &bit in &bits[1..7] {
             after_end.assert_zero(bit);
         }
-        let last_byte =
-            if byte == 7 { local.step[LAST_LANE_ROW].into() } else { AB::Expr::ZERO };
+        let last_byte = if byte == 7 {
+            local.step[LAST_LANE_ROW].into()
+        } else {
+            AB::Expr::ZERO
+        };
         after_end.assert_eq(bits[7], last_byte);
     }
 }
@@ -224,14 +250,20 @@ fn absorption<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
     let (local, next) = (&window.local, &window.next);
     for limb in 0..LIMBS {
         let lane = sum_bits::<AB>(limb_bits(local.state_bits, limb));
-        builder.when(local.absorbing).assert_eq(local.state[limb], lane);
+        builder
+            .when(local.absorbing)
+            .assert_eq(local.state[limb], lane);
     }
     let xor_limb = |limb: usize| -> AB::Expr {
-        let pairs = limb_bits(local.block_bits, limb).iter().zip(limb_bits(local.state_bits, limb));
-        pairs.enumerate().fold(AB::Expr::ZERO, |sum, (i, (&a, &b))| {
-            let xor = a + b - (a * b).double();
-            sum + xor * AB::F::from_u32(1 << i)
-        })
+        let pairs = limb_bits(local.block_bits, limb)
+            .iter()
+            .zip(limb_bits(local.state_bits, limb));
+        pairs
+            .enumerate()
+            .fold(AB::Expr::ZERO, |sum, (i, (&a, &b))| {
+                let xor = a + b - (a * b).double();
+                sum + xor * AB::F::from_u32(1 << i)
+            })
     };
     let keeps = AB::Expr::ONE - window.perm();
     let mut transition = builder.when_transition();
@@ -254,10 +286,14 @@ fn absorption<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
 fn boundary_states<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
     let state = window.local.state;
     for (limb, &value) in state.iter().enumerate() {
-        builder.when_first_row().assert_eq(value, window.public(pv::STATE_BEFORE + limb));
+        builder
+            .when_first_row()
+            .assert_eq(value, window.public(pv::STATE_BEFORE + limb));
     }
     for (limb, &value) in state.iter().enumerate() {
-        builder.when_last_row().assert_eq(value, window.public(pv::STATE_AFTER + limb));
+        builder
+            .when_last_row()
+            .assert_eq(value, window.public(pv::STATE_AFTER + limb));
     }
 }
 
@@ -284,7 +320,9 @@ fn limbs<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
     ] {
         for limb in 0..LIMBS {
             let value = sum_bits::<AB>(limb_bits(bits, limb));
-            builder.when(local.step[row]).assert_eq(value, window.public(start + limb));
+            builder
+                .when(local.step[row])
+                .assert_eq(value, window.public(start + limb));
         }
     }
 }
@@ -313,20 +351,34 @@ fn alignment<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
 fn totals<AB: AirBuilder>(builder: &mut AB, window: &Window<'_, AB>) {
     let local = &window.local;
     let bit = |i: usize| local.state_bits[i].into();
-    let byte_carries: [AB::Expr; LIMBS - 1] =
-        [sum_bits::<AB>(carry_bits(local.block_bits, 0)), bit(0), bit(1)];
+    let byte_carries: [AB::Expr; LIMBS - 1] = [
+        sum_bits::<AB>(carry_bits(local.block_bits, 0)),
+        bit(0),
+        bit(1),
+    ];
     let block_carries: [AB::Expr; LIMBS - 1] = [bit(2), bit(3), bit(4)];
     for (count, carries, before, after) in [
         (local.bytes, byte_carries, pv::BYTES_BEFORE, pv::BYTES_AFTER),
-        (local.blocks, block_carries, pv::BLOCKS_BEFORE, pv::BLOCKS_AFTER),
+        (
+            local.blocks,
+            block_carries,
+            pv::BLOCKS_BEFORE,
+            pv::BLOCKS_AFTER,
+        ),
     ] {
         for limb in 0..LIMBS {
-            let carry_in = if limb == 0 { count.into() } else { carries[limb - 1].clone() };
+            let carry_in = if limb == 0 {
+                count.into()
+            } else {
+                carries[limb - 1].clone()
+            };
             let mut sum = window.public(after + limb);
             if limb < LIMBS - 1 {
                 sum += carries[limb].clone() * AB::F::from_u32(1 << 16);
             }
-            builder.when_last_row().assert_eq(window.public(before + limb) + carry_in, sum);
+            builder
+                .when_last_row()
+                .assert_eq(window.public(before + limb) + carry_in, sum);
         }
     }
 }

@@ -75,16 +75,46 @@ pub struct ColumnGroup {
 
 /// All columns of the sponge table, named, in order and without gaps.
 pub const SPONGE_COLUMNS: [ColumnGroup; 10] = [
-    ColumnGroup { name: "step", columns: STEP..ABSORBING },
-    ColumnGroup { name: "absorbing", columns: ABSORBING..ACTIVE },
-    ColumnGroup { name: "active", columns: ACTIVE..CLOSING },
-    ColumnGroup { name: "closing", columns: CLOSING..BLOCKS },
-    ColumnGroup { name: "blocks", columns: BLOCKS..BYTES },
-    ColumnGroup { name: "bytes", columns: BYTES..OPEN },
-    ColumnGroup { name: "open", columns: OPEN..BLOCK_BITS },
-    ColumnGroup { name: "block_bits", columns: BLOCK_BITS..STATE_BITS },
-    ColumnGroup { name: "state_bits", columns: STATE_BITS..STATE },
-    ColumnGroup { name: "state", columns: STATE..SPONGE_WIDTH },
+    ColumnGroup {
+        name: "step",
+        columns: STEP..ABSORBING,
+    },
+    ColumnGroup {
+        name: "absorbing",
+        columns: ABSORBING..ACTIVE,
+    },
+    ColumnGroup {
+        name: "active",
+        columns: ACTIVE..CLOSING,
+    },
+    ColumnGroup {
+        name: "closing",
+        columns: CLOSING..BLOCKS,
+    },
+    ColumnGroup {
+        name: "blocks",
+        columns: BLOCKS..BYTES,
+    },
+    ColumnGroup {
+        name: "bytes",
+        columns: BYTES..OPEN,
+    },
+    ColumnGroup {
+        name: "open",
+        columns: OPEN..BLOCK_BITS,
+    },
+    ColumnGroup {
+        name: "block_bits",
+        columns: BLOCK_BITS..STATE_BITS,
+    },
+    ColumnGroup {
+        name: "state_bits",
+        columns: STATE_BITS..STATE,
+    },
+    ColumnGroup {
+        name: "state",
+        columns: STATE..SPONGE_WIDTH,
+    },
 ];
 
 /// One row of the sponge table, read by name.

@@ -127,7 +127,10 @@ impl SegmentStatement {
     /// The first rule broken.
     pub fn validate(&self) -> Result<(), StatementError> {
         if self.first != (self.index == 0) {
-            return Err(StatementError::FirstFlag { index: self.index, first: self.first });
+            return Err(StatementError::FirstFlag {
+                index: self.index,
+                first: self.first,
+            });
         }
         let fresh =
             self.blocks_before == 0 && self.bytes_before == 0 && self.state_before == [0; 25];
@@ -140,12 +143,17 @@ impl SegmentStatement {
         }
         let full_bytes = |blocks: u64| blocks.checked_mul(RATE_BYTES as u64);
         if full_bytes(before) != Some(self.bytes_before) {
-            return Err(StatementError::CountersBefore { blocks: before, bytes: self.bytes_before });
+            return Err(StatementError::CountersBefore {
+                blocks: before,
+                bytes: self.bytes_before,
+            });
         }
         let agrees = if self.last {
             // `after` is at least 1 here.
             full_bytes(after - 1).is_some_and(|bytes| {
-                self.bytes_after.checked_sub(bytes).is_some_and(|rest| rest < RATE_BYTES as u64)
+                self.bytes_after
+                    .checked_sub(bytes)
+                    .is_some_and(|rest| rest < RATE_BYTES as u64)
             })
         } else {
             full_bytes(after) == Some(self.bytes_after)
@@ -176,7 +184,12 @@ impl SegmentStatement {
             values.push(F::from_u32(value));
         }
         let states = self.state_before.iter().chain(&self.state_after);
-        let counters = [self.blocks_before, self.blocks_after, self.bytes_before, self.bytes_after];
+        let counters = [
+            self.blocks_before,
+            self.blocks_after,
+            self.bytes_before,
+            self.bytes_after,
+        ];
         for &word in core::iter::once(&self.index).chain(states).chain(&counters) {
             values.extend(limbs(word).map(F::from_u16));
         }
@@ -204,8 +217,10 @@ impl SegmentStatement {
         let word = |start: usize| -> Result<u64, StatementError> {
             (0..LIMBS).try_fold(0, |word, limb| {
                 let index = start + limb;
-                let value = u16::try_from(items[index])
-                    .map_err(|_| StatementError::Range { index, value: items[index] })?;
+                let value = u16::try_from(items[index]).map_err(|_| StatementError::Range {
+                    index,
+                    value: items[index],
+                })?;
                 Ok(word | u64::from(value) << (LIMB_BITS * limb))
             })
         };
@@ -262,15 +277,24 @@ impl SegmentStatement {
     /// the field is: [`SegmentStatement::to_public_values`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StatementError> {
         if bytes.len() != STATEMENT_BYTES {
-            return Err(StatementError::Length { expected: STATEMENT_BYTES, found: bytes.len() });
+            return Err(StatementError::Length {
+                expected: STATEMENT_BYTES,
+                found: bytes.len(),
+            });
         }
         let flags = bytes[STATEMENT_BYTES - 1];
         if flags > 3 {
             let index = STATEMENT_BYTES - 1;
-            return Err(StatementError::Range { index, value: u32::from(flags) });
+            return Err(StatementError::Range {
+                index,
+                value: u32::from(flags),
+            });
         }
         let little_endian = |bytes: &[u8]| {
-            bytes.iter().rev().fold(0_u64, |word, &byte| word << 8 | u64::from(byte))
+            bytes
+                .iter()
+                .rev()
+                .fold(0_u64, |word, &byte| word << 8 | u64::from(byte))
         };
         let word = |i: usize| {
             let start = 4 * pv::CONTEXT_LEN + 8 * i;
@@ -295,7 +319,12 @@ impl SegmentStatement {
 
     /// The 64-bit fields in declaration order.
     fn words(&self) -> impl Iterator<Item = u64> {
-        let counters = [self.blocks_before, self.blocks_after, self.bytes_before, self.bytes_after];
+        let counters = [
+            self.blocks_before,
+            self.blocks_after,
+            self.bytes_before,
+            self.bytes_after,
+        ];
         let states = self.state_before.into_iter().chain(self.state_after);
         core::iter::once(self.index).chain(states).chain(counters)
     }

@@ -61,7 +61,11 @@ impl<F: PrimeField32> SegmentTrace<F> {
         let sponge = sponge_table(segment, &plans);
         inputs.resize(capacity, [0; 25]);
         let permutation = permutation_table(inputs, blocks);
-        Ok(Self { permutation, sponge, public_values })
+        Ok(Self {
+            permutation,
+            sponge,
+            public_values,
+        })
     }
 
     /// The tables with their AIRs and public values, in the machine's order, for
@@ -70,8 +74,16 @@ impl<F: PrimeField32> SegmentTrace<F> {
     pub fn tables(&self) -> [TableWitness<'_, F, KeccakTable>; 2] {
         let [permutation, sponge] = &KeccakTable::ALL;
         [
-            TableWitness { air: permutation, trace: &self.permutation, public_values: &[] },
-            TableWitness { air: sponge, trace: &self.sponge, public_values: &self.public_values },
+            TableWitness {
+                air: permutation,
+                trace: &self.permutation,
+                public_values: &[],
+            },
+            TableWitness {
+                air: sponge,
+                trace: &self.sponge,
+                public_values: &self.public_values,
+            },
         ]
     }
 }
@@ -81,7 +93,9 @@ impl<F: PrimeField32> SegmentTrace<F> {
 /// `inputs` fills the height: `24 * inputs.len()` rounds up to it.
 fn permutation_table<F: PrimeField32>(inputs: Vec<State>, exported: usize) -> RowMajorMatrix<F> {
     let mut table = generate_trace_rows(inputs, 0);
-    let blocks = table.values.chunks_exact_mut(ROWS_PER_BLOCK * NUM_KECCAK_COLS);
+    let blocks = table
+        .values
+        .chunks_exact_mut(ROWS_PER_BLOCK * NUM_KECCAK_COLS);
     for block in blocks.take(exported) {
         let last_round: &mut KeccakCols<F> = block[PERMUTE_ROW * NUM_KECCAK_COLS..].borrow_mut();
         last_round.export = F::ONE;
@@ -106,29 +120,45 @@ fn plan<'a>(segment: &'a Segment, inputs: &mut Vec<State>) -> Vec<Plan<'a>> {
     let mut bytes = 0;
     let mut plans = Vec::with_capacity(segment.blocks.len() + 1);
     for (blocks, block) in segment.blocks.iter().enumerate() {
-        plans.push(Plan { block: Some(block), state, blocks, bytes });
+        plans.push(Plan {
+            block: Some(block),
+            state,
+            blocks,
+            bytes,
+        });
         let input = absorb(&state, block);
         inputs.push(input);
         state = keccak_f(input);
         bytes += block.message_len;
     }
-    plans.push(Plan { block: None, state, blocks: segment.blocks.len(), bytes });
+    plans.push(Plan {
+        block: None,
+        state,
+        blocks: segment.blocks.len(),
+        bytes,
+    });
     plans
 }
 
 fn sponge_table<F: PrimeField32>(segment: &Segment, plans: &[Plan<'_>]) -> RowMajorMatrix<F> {
     let mut values = F::zero_vec(segment.shape.height() * SPONGE_WIDTH);
     let spare_bits = spare_row_bits(&segment.statement);
-    values.par_chunks_mut(ROWS_PER_BLOCK * SPONGE_WIDTH).enumerate().for_each(|(block, rows)| {
-        let plan = &plans[block.min(plans.len() - 1)];
-        for (row_in_block, row) in rows.chunks_exact_mut(SPONGE_WIDTH).enumerate() {
-            fill_row(row, row_in_block, plan);
-            if let Some(bits) = spare_bits.iter().find(|bits| bits.row_in_block == row_in_block) {
-                put_bits(&mut row[BLOCK_BITS..STATE_BITS], bits.block_bits);
-                put_bits(&mut row[STATE_BITS..STATE], bits.state_bits);
+    values
+        .par_chunks_mut(ROWS_PER_BLOCK * SPONGE_WIDTH)
+        .enumerate()
+        .for_each(|(block, rows)| {
+            let plan = &plans[block.min(plans.len() - 1)];
+            for (row_in_block, row) in rows.chunks_exact_mut(SPONGE_WIDTH).enumerate() {
+                fill_row(row, row_in_block, plan);
+                if let Some(bits) = spare_bits
+                    .iter()
+                    .find(|bits| bits.row_in_block == row_in_block)
+                {
+                    put_bits(&mut row[BLOCK_BITS..STATE_BITS], bits.block_bits);
+                    put_bits(&mut row[STATE_BITS..STATE], bits.state_bits);
+                }
             }
-        }
-    });
+        });
     let last_row = values.len() - SPONGE_WIDTH;
     // The last plan is that of the inactive rows: it has counted everything.
     if let Some(end) = plans.last() {
@@ -185,7 +215,11 @@ fn spare_row_bits(statement: &SegmentStatement) -> [SpareBits; 3] {
         state_bits,
     };
     let (mut carry, mut carries) = (0, 0);
-    for (i, limb) in limbs(statement.blocks_before).into_iter().take(ALIGN_CARRIES).enumerate() {
+    for (i, limb) in limbs(statement.blocks_before)
+        .into_iter()
+        .take(ALIGN_CARRIES)
+        .enumerate()
+    {
         carry = (RATE_BYTES as u64 * u64::from(limb) + carry) >> LIMB_BITS;
         carries |= carry << (CARRY_BITS * i);
     }
