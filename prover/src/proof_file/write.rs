@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Header, Limits, ProofFileError, ProofReader, Segment, TAG_END, TAG_SEGMENT};
+use super::{
+    CHECKSUM_BYTES, HEADER_BYTES, Header, Limits, ProofFileError, ProofReader, Segment, TAG_END,
+    TAG_SEGMENT,
+};
 
 /// Where the segments of `path` are collected until the file is complete: `path` with `.partial` appended.
 #[must_use]
@@ -55,9 +58,7 @@ impl ProofWriter {
             .create_new(true)
             .open(&partial)
         {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(ProofFileError::PartialExists { path: partial });
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => reuse_empty(&partial)?,
             opened => opened.map_err(|source| io_error("create", &partial, source))?,
         };
         lock(&file, &partial)?;
@@ -245,6 +246,25 @@ impl ProofWriter {
             source,
         }
     }
+}
+
+/// The partial file of a run that was stopped before its first segment: there is nothing to lose in it.
+fn reuse_empty(partial: &Path) -> Result<File, ProofFileError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(partial)
+        .map_err(|source| io_error("open", partial, source))?;
+    let length = file
+        .metadata()
+        .map_err(|source| io_error("read", partial, source))?
+        .len();
+    if length > (HEADER_BYTES + CHECKSUM_BYTES) as u64 {
+        return Err(ProofFileError::PartialExists {
+            path: partial.to_owned(),
+        });
+    }
+    Ok(file)
 }
 
 /// A rename onto a directory would fail only after everything is proven.

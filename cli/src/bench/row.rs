@@ -1,0 +1,125 @@
+//! One measurement, as a row of the table and an object of the JSON array.
+
+use serde::Serialize;
+use starkwright_hal::Caps;
+use starkwright_prover::phases::PhaseSeconds;
+
+use super::timing::Comparison;
+
+/// One measurement.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    /// The device's name.
+    device: String,
+    /// Its driver and version.
+    driver: String,
+    /// The form of its kernels.
+    variant: String,
+    /// What was measured.
+    pub(crate) kernel: &'static str,
+    /// The field.
+    field: &'static str,
+    /// Rows and columns, as `2^18x64`.
+    pub(crate) shape: String,
+    /// Units of work each second on the device, wall time.
+    throughput: f64,
+    /// The unit.
+    unit: &'static str,
+    /// CPU time of p3 over CPU time of this device's process, median over the repetitions.
+    cpu_ratio: f64,
+    /// The same of wall time.
+    wall_ratio: f64,
+    /// Counted repetitions, each of both.
+    repetitions: usize,
+    /// Largest less smallest CPU ratio, over the median.
+    spread: f64,
+    /// Share of this machine's memory bandwidth that the least possible traffic would take; null where traffic is not
+    /// what bounds the kernel, or the device has memory of its own.
+    roof_share: Option<f64>,
+    /// Seconds moving bytes, each repetition.
+    transfer_s: f64,
+    /// Seconds building kernels, once.
+    build_s: f64,
+    /// Share of the device's time by phase, for whole proofs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shares: Option<PhaseSeconds>,
+    /// Features the binary was compiled with.
+    features: Vec<&'static str>,
+}
+
+/// What a row says about the work.
+pub(crate) struct Work {
+    pub(crate) kernel: &'static str,
+    pub(crate) shape: String,
+    /// Units of work in one run.
+    pub(crate) amount: f64,
+    pub(crate) unit: &'static str,
+    pub(crate) roof_share: Option<f64>,
+    pub(crate) shares: Option<PhaseSeconds>,
+}
+
+impl Row {
+    pub(crate) fn new(caps: &Caps, work: Work, measured: &Comparison) -> Self {
+        Self {
+            device: caps.name.clone(),
+            driver: caps.driver.clone(),
+            variant: caps.variant.clone(),
+            kernel: work.kernel,
+            field: "koalabear",
+            shape: work.shape,
+            throughput: work.amount / measured.wall_seconds,
+            unit: work.unit,
+            cpu_ratio: measured.cpu_ratio,
+            wall_ratio: measured.wall_ratio,
+            repetitions: measured.repetitions,
+            spread: measured.spread,
+            roof_share: work.roof_share,
+            transfer_s: measured.transfer_seconds,
+            build_s: measured.build_seconds,
+            shares: work.shares,
+            features: crate::cpu_features::compiled(),
+        }
+    }
+
+    pub(crate) fn print(&self) {
+        println!(
+            "{:<24.24} {:<18} {:<10} {:>9} {:<14} {:>8.2} {:>8.2} {:>6.2}",
+            self.driver,
+            self.kernel,
+            self.shape,
+            scaled(self.throughput),
+            self.unit,
+            self.cpu_ratio,
+            self.wall_ratio,
+            self.spread,
+        );
+        if let Some(shares) = &self.shares {
+            let total: f64 = shares.values().sum();
+            let parts: Vec<String> = shares
+                .iter()
+                .map(|(phase, seconds)| format!("{phase} {:.0} %", 100.0 * seconds / total))
+                .collect();
+            println!("{:24} {}", "", parts.join(", "));
+        }
+    }
+}
+
+/// The line above the rows.
+pub(crate) fn header() {
+    println!(
+        "{:<24} {:<18} {:<10} {:>9} {:<14} {:>8} {:>8} {:>6}",
+        "driver", "kernel", "shape", "rate", "unit", "cpu x", "wall x", "spread"
+    );
+}
+
+/// A rate with a decimal prefix.
+fn scaled(rate: f64) -> String {
+    let steps = [(1e9, "G"), (1e6, "M"), (1e3, "k")];
+    steps
+        .into_iter()
+        .find(|(unit, _)| rate >= *unit)
+        .map_or_else(
+            || format!("{rate:.2}"),
+            |(unit, prefix)| format!("{:.2} {prefix}", rate / unit),
+        )
+}

@@ -1,0 +1,88 @@
+//! Settings: a flag before the environment before `starkwright.toml`.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use starkwright_hal::DeviceConfig;
+
+use crate::args::ConfigArgs;
+use crate::exit::Failure;
+
+/// The file looked for where none is named.
+const DEFAULT_FILE: &str = "starkwright.toml";
+
+/// Largest settings file read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// `starkwright.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    device: DeviceConfig,
+}
+
+/// The device settings, with the back end replaced where a flag or the environment names one.
+pub(crate) fn device(args: &ConfigArgs, backend: Option<&str>) -> Result<DeviceConfig, Failure> {
+    let mut config = match &args.config {
+        Some(path) => read(path)?,
+        None if Path::new(DEFAULT_FILE).is_file() => read(Path::new(DEFAULT_FILE))?,
+        None => File::default(),
+    }
+    .device;
+    if let Some(backend) = backend {
+        config.backend = backend.parse()?;
+    }
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<File, Failure> {
+    let failed = |why: String| Failure::usage(format!("cannot read {}: {why}", path.display()));
+    let length = fs::metadata(path)
+        .map_err(|error| failed(error.to_string()))?
+        .len();
+    if length > MAX_BYTES {
+        return Err(failed(format!("{length} bytes are too many for settings")));
+    }
+    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| failed(error.to_string()))
+}
+
+/// A context from hexadecimal digits: eight field elements of 32 bits, most significant first.
+pub(crate) fn context(digits: &str) -> Result<[u32; 8], Failure> {
+    let hex = digits.strip_prefix("0x").unwrap_or(digits);
+    let malformed = || {
+        Failure::usage(format!(
+            "context {digits:?}: write up to 64 hexadecimal digits, eight 32-bit field elements, each below 2130706433"
+        ))
+    };
+    if hex.is_empty() || hex.len() > 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(malformed());
+    }
+    let padded = format!("{hex:0>64}");
+    let mut context = [0; 8];
+    for (i, element) in context.iter_mut().enumerate() {
+        *element = u32::from_str_radix(&padded[8 * i..8 * i + 8], 16).map_err(|_| malformed())?;
+        if *element >= starkwright_prover::keccak_file::CONTEXT_LIMIT {
+            return Err(malformed());
+        }
+    }
+    Ok(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contexts_are_read_from_the_right() {
+        assert_eq!(context("0").unwrap(), [0; 8]);
+        assert_eq!(context("0x1").unwrap(), [0, 0, 0, 0, 0, 0, 0, 1]);
+        let full =
+            context("000000010000000200000003000000040000000500000006000000070000000a").unwrap();
+        assert_eq!(full, [1, 2, 3, 4, 5, 6, 7, 10]);
+        for bad in ["", "0x", "xyz", "ffffffff", &"1".repeat(65), "é"] {
+            assert_eq!(context(bad).unwrap_err().code, crate::exit::USAGE, "{bad}");
+        }
+    }
+}

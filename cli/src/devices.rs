@@ -1,0 +1,111 @@
+//! `starkwright devices`: what there is, and whether it computes rightly.
+
+use serde::Serialize;
+use starkwright_hal::{Backend, Caps, Cpu, Device, HalError, check_device};
+use starkwright_kernels::OpenCl;
+use starkwright_prover::keccak_file::Val;
+
+use crate::args::DevicesArgs;
+use crate::config;
+use crate::device::{OPENCL, OnDevice, kind, with_device};
+use crate::exit::{DONE, Failure};
+use crate::output;
+
+/// One device in the list.
+#[derive(Debug, Serialize)]
+struct Listed {
+    selector: String,
+    name: String,
+    driver: String,
+    kind: String,
+    compute_units: u32,
+    memory_bytes: u64,
+    max_alloc_bytes: u64,
+}
+
+/// The result of `--test`.
+#[derive(Debug, Serialize)]
+struct Tested {
+    device: Caps,
+    passed: bool,
+}
+
+struct Test;
+
+impl OnDevice for Test {
+    type Output = Result<Caps, HalError>;
+
+    fn run<B: Backend<Val>>(self, device: &B) -> Self::Output {
+        check_device::<Val, B>(device)?;
+        Ok(device.caps())
+    }
+}
+
+pub(crate) fn run(args: &DevicesArgs) -> Result<u8, Failure> {
+    if let Some(selector) = &args.test {
+        let config = config::device(&args.config, Some(selector))?;
+        let device = with_device(&config, Test)??;
+        if args.json {
+            output::json(&Tested {
+                device,
+                passed: true,
+            })?;
+        } else {
+            println!(
+                "{} ({}): every operation gives the reference's answers",
+                device.selector, device.name
+            );
+        }
+        return Ok(DONE);
+    }
+    let (found, missing) = list();
+    if args.json {
+        output::json(&found)?;
+    } else {
+        for device in &found {
+            println!(
+                "{:<10} {}\n           {}, {} compute units, {} memory, {} in one allocation\n           {}",
+                device.selector,
+                device.name,
+                device.kind,
+                device.compute_units,
+                output::bytes(device.memory_bytes),
+                output::bytes(device.max_alloc_bytes),
+                device.driver,
+            );
+        }
+        if let Some(missing) = missing {
+            println!("{OPENCL:<10} {missing}");
+        }
+    }
+    Ok(DONE)
+}
+
+/// The CPU and every OpenCL device, and why there are no OpenCL devices where the library is missing.
+fn list() -> (Vec<Listed>, Option<HalError>) {
+    let cpu = Cpu::<Val>::new().caps();
+    let mut found = vec![Listed {
+        selector: cpu.selector,
+        name: cpu.name,
+        driver: cpu.driver,
+        kind: cpu.kind.to_string(),
+        compute_units: cpu.compute_units,
+        memory_bytes: cpu.memory,
+        max_alloc_bytes: cpu.max_alloc,
+    }];
+    match OpenCl::list() {
+        Ok(devices) => {
+            found.extend(devices.into_iter().map(|info| Listed {
+                selector: format!("{OPENCL}:{}", info.index),
+                kind: kind(&info).to_string(),
+                driver: format!("{} {}", info.platform, info.driver),
+                name: info.name,
+                compute_units: info.compute_units,
+                memory_bytes: info.global_memory,
+                max_alloc_bytes: info.max_alloc,
+            }));
+            (found, None)
+        }
+        Err(missing) => (found, Some(missing)),
+    }
+}

@@ -1,0 +1,65 @@
+//! Exit codes, and which failure ends with which.
+
+use starkwright_hal::HalError;
+use starkwright_prover::ProverError;
+use starkwright_prover::proof_file::ProofFileError;
+
+/// Everything went as asked.
+pub(crate) const DONE: u8 = 0;
+/// A proof is invalid or partial.
+pub(crate) const INVALID: u8 = 1;
+/// Bad usage or input.
+pub(crate) const USAGE: u8 = 2;
+/// A device failed.
+pub(crate) const DEVICE: u8 = 3;
+
+/// Why the command ends, and with which code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            code: USAGE,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<HalError> for Failure {
+    fn from(error: HalError) -> Self {
+        let code = match &error {
+            // The name given does not fit; no device has failed.
+            HalError::NoSuchDevice { .. } | HalError::InvalidArgument { .. } => USAGE,
+            _ => DEVICE,
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<ProverError> for Failure {
+    fn from(error: ProverError) -> Self {
+        let message = error.to_string();
+        let code = match error {
+            ProverError::Hal(error) => return error.into(),
+            ProverError::Rejected { .. } | ProverError::Interrupted { .. } => INVALID,
+            ProverError::ProofFile(error) => match error {
+                ProofFileError::Io { .. }
+                | ProofFileError::Write { .. }
+                | ProofFileError::PartialExists { .. }
+                | ProofFileError::InUse { .. }
+                | ProofFileError::OtherJob { .. } => USAGE,
+                // What the file holds is no proof.
+                _ => INVALID,
+            },
+            _ => USAGE,
+        };
+        Self { code, message }
+    }
+}

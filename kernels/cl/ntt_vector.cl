@@ -1,0 +1,334 @@
+// The tiles of ntt.cl in vector form, for CPU devices. A *line* is 16 neighbouring columns of one row, one V. A
+// work-group is a single work-item; it takes one tile of lines in each of a few neighbouring *lanes*, transforms it in
+// local memory, which on a CPU is its cache, and puts it back.
+//
+// The lanes lie next to each other in memory: neighbouring blocks of 16 columns and, in a matrix of few columns,
+// neighbouring rows. Global memory is read lane by lane for each row of a tile, so that several lines in a row come
+// from one place: reading one line here and one there takes more than twice the time.
+
+// ---- tables ----
+
+INLINE void copy_table(__local uint *tw, const __global uint *from, uint k) {
+    uint words = table_words(k);
+    for (uint i = 0; i < words; i++) tw[i] = from[i];
+}
+
+INLINE void scale_plane(__local uint *to, const __global uint *from, uint h, uint by) {
+    if (h < 16u) {
+        for (uint i = 0; i < h; i++) to[i] = f_mul(from[i], by);
+    } else {
+        for (uint i = 0; i < h; i += 16u) vstore16(v_scale(v_load(from + i), by), 0, to + i);
+    }
+}
+
+// Bakes sigma into the table `base` of sigma = 1: in a pass with planes of h words, theta gains sigma^(2^k / (4 h)).
+INLINE void specialise(__local uint *tw, const __global uint *base, uint k, uint sigma) {
+    uint at = table_words(k), power = sigma;
+    for (uint h = 1u << (k - 2); h != 0u; h >>= 2) {
+        at -= 5u * h;
+        uint square = f_sqr(power), cube = f_mul(square, power);
+        scale_plane(tw + at, base + at, h, power);
+        scale_plane(tw + at + h, base + at + h, h, square);
+        scale_plane(tw + at + 2u * h, base + at + 2u * h, h, cube);
+        scale_plane(tw + at + 3u * h, base + at + 3u * h, h, power);
+        scale_plane(tw + at + 4u * h, base + at + 4u * h, h, cube);
+        power = f_sqr(square);
+    }
+    if (k & 1u) tw[0] = power;
+}
+
+// ---- lines ----
+
+// The columns `n` of a line: 16, or fewer in the last block of a matrix, or
+// STREAM: 16 on a 64-byte boundary, to be stored past the caches. That saves reading what the line replaces, and what is
+// stored here is read again only after more than the caches hold.
+#define STREAM 17u
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_nontemporal_store)
+#define STREAM_STORE(v, p) __builtin_nontemporal_store(v, (__global V *)(p))
+#endif
+#endif
+#ifndef STREAM_STORE
+#define STREAM_STORE(v, p) v_store(v, p)
+#endif
+
+// Runs f with n, as a constant but for the last block, so that the loops in f need not test it.
+#define LOAD_COLUMNS(n, f) if ((n) >= 16u) { f(16u) } else { f(n) }
+#define STORE_COLUMNS(n, f) if ((n) == STREAM) { f(STREAM) } else if ((n) == 16u) { f(16u) } else { f(n) }
+
+INLINE V line_load(const __global uint *p, uint n) {
+    return n >= 16u ? v_load(p) : v_load_n(p, n);
+}
+
+INLINE void line_store(V v, __global uint *p, uint n) {
+    if (n == STREAM) STREAM_STORE(v, p);
+    else if (n == 16u) v_store(v, p);
+    else v_store_n(v, p, n);
+}
+
+// ---- networks ----
+
+// The lines of butterfly r in the first pass, q butterflies, from LOAD(i), line i of the tile; for odd k after their
+// radix-2 step, with the four even lines of the size-8 transform in x0..x3 and the four odd ones in x4..x7.
+#define FIRST4(LOAD, t, r, q)                                                                         \
+    V x0 = LOAD(r), x1 = LOAD((r) + (q)), x2 = LOAD((r) + 2 * (q)), x3 = LOAD((r) + 3 * (q));
+
+#define FIRST8(LOAD, t, r, q)                                                                         \
+    V x0 = LOAD(r), x1 = LOAD((r) + (q)), x2 = LOAD((r) + 2 * (q)), x3 = LOAD((r) + 3 * (q));         \
+    V x4 = LOAD((r) + 4 * (q)), x5 = LOAD((r) + 5 * (q)), x6 = LOAD((r) + 6 * (q)), x7 = LOAD((r) + 7 * (q)); \
+    radix2(&x0, &x4, (t)[0]);                                                                         \
+    radix2(&x1, &x5, (t)[0]);                                                                         \
+    radix2(&x2, &x6, (t)[0]);                                                                         \
+    radix2(&x3, &x7, (t)[0]);
+
+// A tile in neighbouring lanes of global memory: line i of lane c at `at + step * i + lane_step * c`.
+typedef struct {
+    const __global uint *at;
+    ulong step, lane_step;
+} SOURCE;
+
+typedef struct {
+    __global uint *at;
+    ulong step, lane_step;
+} TARGET;
+
+#define LOAD_GLOBAL(i) line_load(p + from.step * (i), n)
+#define LOAD_LOCAL(i) from[i]
+
+// First pass of dit: lines in natural order become blocks of 4 or 8 in bit-reversed order; reversed[r] is r < q with
+// its bits reversed. If `scaled`, all is multiplied by `scale`: the table's first radix-4 pass has it already, and x0
+// does not meet that table. Lane c is left in b[c << k], ...; its table is at tw + (c >> log_blocks) * table.
+INLINE void dit_first(SOURCE from, uint lanes, uint n, __local V *b, const __local uint *tw, uint log_blocks,
+                      uint table, uint k, const __global uint *reversed, bool scaled, uint scale) {
+    uint q = k & 1u ? 1u << (k - 3) : 1u << (k - 2);
+    for (uint r = 0; r < q; r++) {
+        uint place = reversed[r];
+        for (uint c = 0; c < lanes; c++) {
+            const __global uint *p = from.at + from.lane_step * c + from.step * r;
+            const __local uint *t = tw + (c >> log_blocks) * table;
+            __local V *o = b + (c << k);
+            if (k & 1u) {
+                FIRST8(LOAD_GLOBAL, t, 0, q)
+                if (scaled) {
+                    x0 = v_scale(x0, scale);
+                    x4 = v_scale(x4, scale);
+                }
+                radix4(&x0, &x1, &x2, &x3, t + 1, 2);
+                radix4(&x4, &x5, &x6, &x7, t + 2, 2);
+                o += 8 * place;
+                o[0] = x0; o[2] = x1; o[4] = x2; o[6] = x3;
+                o[1] = x4; o[3] = x5; o[5] = x6; o[7] = x7;
+            } else {
+                FIRST4(LOAD_GLOBAL, t, 0, q)
+                if (scaled) x0 = v_scale(x0, scale);
+                radix4(&x0, &x1, &x2, &x3, t, 1);
+                o += 4 * place;
+                o[0] = x0; o[1] = x1; o[2] = x2; o[3] = x3;
+            }
+        }
+    }
+}
+
+// The other passes of dit on one lane, in place. Of the four blocks joined, the second holds the transform of the x_i
+// with i = 2 mod 4, the third that of i = 1 mod 4.
+INLINE void dit_rest(__local V *b, const __local uint *tw, uint k) {
+    uint h = first_h(k);
+    tw += table_start(k) + 5 * h;
+    for (h *= 4; h < 1u << k; h *= 4) {
+        for (uint r = 0; r < 1u << (k - 2); r++) {
+            uint j = r & (h - 1), i = 4 * (r - j) + j;
+            V x0 = b[i], x2 = b[i + h], x1 = b[i + 2 * h], x3 = b[i + 3 * h];
+            radix4(&x0, &x1, &x2, &x3, tw + j, h);
+            b[i] = x0; b[i + h] = x1; b[i + 2 * h] = x2; b[i + 3 * h] = x3;
+        }
+        tw += 5 * h;
+    }
+}
+
+// First pass of forward on the butterfly r of one lane. Results in bit-reversed order: y_2 before y_1.
+#define FORWARD_FIRST(LOAD, t, i, r)                                                                  \
+    if (k & 1u) {                                                                                     \
+        uint q = 1u << (k - 3);                                                                       \
+        FIRST8(LOAD, t, i, q)                                                                         \
+        radix4(&x0, &x1, &x2, &x3, (t) + 1, 2);                                                       \
+        radix4(&x4, &x5, &x6, &x7, (t) + 2, 2);                                                       \
+        o[r] = x0; o[r + q] = x2; o[r + 2 * q] = x1; o[r + 3 * q] = x3;                               \
+        o[r + 4 * q] = x4; o[r + 5 * q] = x6; o[r + 6 * q] = x5; o[r + 7 * q] = x7;                   \
+    } else {                                                                                          \
+        uint q = 1u << (k - 2);                                                                       \
+        FIRST4(LOAD, t, i, q)                                                                         \
+        radix4(&x0, &x1, &x2, &x3, t, 1);                                                             \
+        o[r] = x0; o[r + q] = x2; o[r + 2 * q] = x1; o[r + 3 * q] = x3;                               \
+    }
+
+INLINE void forward_first_global(SOURCE from, uint lanes, uint n, __local V *b, const __local uint *tw, uint k) {
+    for (uint r = 0; r < 1u << (k - 2 - (k & 1u)); r++) {
+        for (uint c = 0; c < lanes; c++) {
+            const __global uint *p = from.at + from.lane_step * c + from.step * r;
+            const __local uint *t = tw + (c >> 31);
+            __local V *o = b + (c << k);
+            FORWARD_FIRST(LOAD_GLOBAL, t, 0, r)
+        }
+    }
+}
+
+INLINE void forward_first_local(const __local V *from, __local V *o, const __local uint *tw, uint k) {
+    for (uint r = 0; r < 1u << (k - 2 - (k & 1u)); r++) {
+        const __local uint *t = tw + (r >> k);
+        FORWARD_FIRST(LOAD_LOCAL, t, r, r)
+    }
+}
+
+// The passes of forward between the first and the last on one lane, in place.
+INLINE void forward_middle(__local V *b, const __local uint *tw, uint k) {
+    uint blocks = first_h(k), log_q = k - 4 - (k & 1u);
+    tw += table_start(k) + 5 * blocks;
+    for (blocks *= 4; 4 * blocks < 1u << k; blocks *= 4) {
+        uint q = 1u << log_q;
+        for (uint r = 0; r < 1u << (k - 2); r++) {
+            uint j = r >> log_q, i = r + 3 * (j << log_q);
+            V x0 = b[i], x1 = b[i + q], x2 = b[i + 2 * q], x3 = b[i + 3 * q];
+            radix4(&x0, &x1, &x2, &x3, tw + j, blocks);
+            b[i] = x0; b[i + q] = x2; b[i + 2 * q] = x1; b[i + 3 * q] = x3;
+        }
+        tw += 5 * blocks;
+        log_q -= 2;
+    }
+}
+
+INLINE void store_tile(TARGET to, uint lanes, uint n, const __local V *b, uint k) {
+    for (uint i = 0; i < 1u << k; i++) {
+        for (uint c = 0; c < lanes; c++) line_store(b[(c << k) + i], to.at + to.step * i + to.lane_step * c, n);
+    }
+}
+
+// The last pass of forward, from local memory to global memory.
+INLINE void forward_last(TARGET to, uint lanes, uint n, const __local V *b, const __local uint *tw, uint k) {
+    if (k < 4u) {
+        // The first pass was all.
+        store_tile(to, lanes, n, b, k);
+        return;
+    }
+    uint blocks = 1u << (k - 2);
+    tw += table_words(k) - 5 * blocks;
+    for (uint j = 0; j < blocks; j++) {
+        for (uint c = 0; c < lanes; c++) {
+            const __local V *o = b + (c << k) + 4 * j;
+            __global uint *p = to.at + to.step * (4 * j) + to.lane_step * c;
+            V x0 = o[0], x1 = o[1], x2 = o[2], x3 = o[3];
+            radix4(&x0, &x1, &x2, &x3, tw + j + (c >> 31), blocks);
+            line_store(x0, p, n);
+            line_store(x2, p + to.step, n);
+            line_store(x1, p + 2 * to.step, n);
+            line_store(x3, p + 3 * to.step, n);
+        }
+    }
+}
+
+// ---- kernels ----
+//
+// A matrix is given by its buffer, the word where it starts (`at`), the words from row to row (`pitch`) and from lane to
+// lane (`lane`), and the columns `n` of its lines.
+// Global size: (tiles / 2^log_rows, groups of lanes). A work-group takes `group` of the `lanes`, fewer in the last
+// group, of 2^log_rows neighbouring tiles at once: then the lanes are 2^log_rows times 2^log_blocks, rows before blocks,
+// and the group is all of them. Otherwise log_rows is 0 and log_blocks 31.
+
+#define SINGLE __attribute__((reqd_work_group_size(1, 1, 1)))
+
+#define GROUP                                                                                         \
+    uint first = group * get_group_id(1), count = min(group, lanes - first);                          \
+    uint rows = 1u << log_rows, row = get_group_id(0) << log_rows;
+
+// The most significant digit of the row index, out of place: rows j + t 2^log_tiles, t < 2^k, become the neighbouring
+// rows place(j) 2^k + t, where place(j) exchanges the low log_low bits of j with the others.
+__kernel SINGLE void ntt_gather(const __global uint *in, ulong in_at, ulong in_pitch, ulong in_lane, uint in_n,
+                                __global uint *x, ulong at, ulong pitch, ulong lane, uint n,
+                                const __global uint *tables, uint table_at, uint reversed_at, uint scale, uint k,
+                                uint log_tiles, uint log_low, uint lanes, uint group, uint log_rows, uint log_blocks,
+                                __local V *b, __local uint *tw) {
+    GROUP
+    copy_table(tw, tables + table_at, k);
+    SOURCE from = {in + in_at + in_pitch * row + in_lane * first, in_pitch << log_tiles, in_lane};
+#define READ(n) dit_first(from, count, n, b, tw, 31u, 0u, k, tables + reversed_at, true, scale);
+    LOAD_COLUMNS(in_n, READ)
+#undef READ
+    for (uint c = 0; c < count; c++) dit_rest(b + (c << k), tw, k);
+    uint blocks = count >> log_rows;
+    for (uint m = 0; m < rows; m++) {
+        uint j = row + m, place = ((j & ((1u << log_low) - 1u)) << (log_tiles - log_low)) | (j >> log_low);
+        TARGET to = {x + at + pitch * ((ulong)place << k) + lane * first, pitch, lane};
+#define WRITE(n) store_tile(to, blocks, n, b + ((m * blocks) << k), k);
+        STORE_COLUMNS(n, WRITE)
+#undef WRITE
+    }
+}
+
+// A later digit of the inverse transform, in place: rows (hi 2^k + t) 2^log_stride + lo, t < 2^k, sigma = sigmas[lo].
+__kernel SINGLE void ntt_inverse(__global uint *x, ulong at, ulong pitch, ulong lane, uint n,
+                                 const __global uint *tables, uint table_at, uint sigmas_at, uint reversed_at,
+                                 uint k, uint log_stride, uint lanes, uint group, uint log_rows, uint log_blocks,
+                                 __local V *b, __local uint *tw) {
+    GROUP
+    uint lo = row & ((1u << log_stride) - 1u), hi = row >> log_stride, table = table_words(k);
+    for (uint m = 0; m < rows; m++) specialise(tw + m * table, tables + table_at, k, tables[sigmas_at + lo + m]);
+    __global uint *tile = x + at + pitch * (((ulong)hi << (k + log_stride)) + lo) + lane * first;
+    SOURCE from = {tile, pitch << log_stride, lane};
+#define READ(n) dit_first(from, count, n, b, tw, log_blocks, table, k, tables + reversed_at, false, 0u);
+    LOAD_COLUMNS(n, READ)
+    for (uint c = 0; c < count; c++) dit_rest(b + (c << k), tw + (c >> log_blocks) * table, k);
+    TARGET to = {tile, pitch << log_stride, lane};
+#define WRITE(n) store_tile(to, count, n, b, k);
+    STORE_COLUMNS(n, WRITE)
+#undef WRITE
+}
+
+// The last digit of the inverse transform and, for every coset, the first digit of the forward transform: rows
+// lo + t 2^log_stride, t < 2^k, become the same rows of every coset, 2^log_height rows apart.
+__kernel SINGLE void ntt_turn(__global uint *x, ulong at, ulong pitch, ulong lane, uint n,
+                              const __global uint *tables, uint table_at, uint sigmas_at, uint reversed_at,
+                              uint cosets_at, uint cosets, uint log_height, uint k, uint log_stride,
+                              uint lanes, uint group, uint log_rows, uint log_blocks,
+                              __local V *b, __local uint *tw, __local V *b2, __local uint *tw2) {
+    GROUP
+    uint table = table_words(k);
+    for (uint m = 0; m < rows; m++) specialise(tw + m * table, tables + table_at, k, tables[sigmas_at + row + m]);
+    __global uint *tile = x + at + pitch * row + lane * first;
+    SOURCE from = {tile, pitch << log_stride, lane};
+    LOAD_COLUMNS(n, READ)
+#undef READ
+    for (uint c = 0; c < count; c++) dit_rest(b + (c << k), tw + (c >> log_blocks) * table, k);
+    for (uint coset = 0; coset < cosets; coset++) {
+        copy_table(tw2, tables + cosets_at + coset * table, k);
+        for (uint c = 0; c < count; c++) {
+            forward_first_local(b + (c << k), b2, tw2, k);
+            forward_middle(b2, tw2, k);
+            TARGET to = {tile + pitch * ((ulong)coset << log_height) + lane * c, pitch << log_stride, lane};
+#define WRITE(n) forward_last(to, 1u, n, b2, tw2, k);
+            STORE_COLUMNS(n, WRITE)
+#undef WRITE
+        }
+    }
+}
+
+// A later digit of the forward transform: rows (q 2^k + t) 2^log_stride + lo, t < 2^k, of all cosets, to the same rows
+// of `out`, which may be the same matrix; sigma = sigmas[q].
+__kernel SINGLE void ntt_forward(const __global uint *x, ulong at, ulong pitch, ulong lane, uint n,
+                                 __global uint *out, ulong out_at, ulong out_pitch, ulong out_lane, uint out_n,
+                                 const __global uint *tables, uint table_at, uint sigmas_at, uint k, uint log_stride,
+                                 uint lanes, uint group, uint log_rows, uint log_blocks,
+                                 __local V *b, __local uint *tw) {
+    GROUP
+    uint lo = row & ((1u << log_stride) - 1u), q = row >> log_stride;
+    ulong start = ((ulong)q << (k + log_stride)) + lo;
+    specialise(tw, tables + table_at, k, tables[sigmas_at + q]);
+    SOURCE from = {x + at + pitch * start + lane * first, pitch << log_stride, lane};
+#define READ(n) forward_first_global(from, count, n, b, tw, k);
+    LOAD_COLUMNS(n, READ)
+#undef READ
+    for (uint c = 0; c < count; c++) forward_middle(b + (c << k), tw, k);
+    TARGET to = {out + out_at + out_pitch * start + out_lane * first, out_pitch << log_stride, out_lane};
+#define WRITE(n) forward_last(to, count, n, b, tw, k);
+    STORE_COLUMNS(out_n, WRITE)
+#undef WRITE
+}

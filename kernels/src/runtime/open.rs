@@ -1,0 +1,245 @@
+//! Opening a device, and the state that its buffers and programs share.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use starkwright_hal::HalError;
+
+use super::cl::{ClError, Context, Event, Queue};
+use super::memory::Memory;
+use super::stream::{Refusal, Stream, Stuck};
+use super::{Buffer, DeviceInfo, FaultPlan, Options, Statistics, Variant};
+use crate::program::{BuildFigures, DiskCache, Program, ProgramSource};
+
+/// One opened device. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Runtime(pub(crate) Arc<Inner>);
+
+/// What a runtime, its buffers and its programs share.
+pub(crate) struct Inner {
+    pub(crate) info: DeviceInfo,
+    variant: Variant,
+    deadline: Duration,
+    pub(super) faults: Option<FaultPlan>,
+    pub(crate) programs: Mutex<Vec<(ProgramSource, Program)>>,
+    pub(crate) disk_cache: Option<DiskCache>,
+    pub(crate) builds: Mutex<BuildFigures>,
+    /// Why the device must not be used again.
+    lost: OnceLock<String>,
+    // Dropped in this order: memory objects, queue, context.
+    pub(super) memory: Memory,
+    pub(super) stream: Stream,
+    pub(crate) context: Context,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("platform", &self.info.platform)
+            .field("device", &self.info.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Every device that can be opened.
+    ///
+    /// # Errors
+    /// [`HalError::LibraryMissing`] where the OpenCL library cannot be loaded. A machine with the library and without
+    /// devices has an empty list.
+    pub fn list() -> Result<Vec<DeviceInfo>, HalError> {
+        DeviceInfo::list()
+    }
+
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// [`HalError::Unsupported`] for a device that is unavailable or big-endian; else the driver's refusal.
+    pub fn open(info: &DeviceInfo, options: Options) -> Result<Self, HalError> {
+        info.check()?;
+        let failed = |error: ClError| error.on(&info.name, 0, 0);
+        let context = Context::new(info.handle).map_err(failed)?;
+        let stream = Stream::new(&context, info.handle).map_err(failed)?;
+        let least = |limit: Option<u64>, own| limit.map_or(own, |limit| limit.min(own));
+        let disk_cache = options.disk_cache.then(|| DiskCache::at(options.cache_dir));
+        Ok(Self(Arc::new(Inner {
+            info: info.clone(),
+            variant: options.variant.unwrap_or_else(|| info.default_variant()),
+            deadline: options.deadline,
+            faults: options.faults,
+            programs: Mutex::default(),
+            disk_cache: disk_cache.flatten(),
+            builds: Mutex::default(),
+            lost: OnceLock::new(),
+            memory: Memory::new(
+                least(options.memory_limit, info.global_memory),
+                least(options.max_alloc, info.max_alloc),
+                info.host_unified,
+            ),
+            stream,
+            context,
+        })))
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn info(&self) -> &DeviceInfo {
+        &self.0.info
+    }
+
+    /// The kernels that this runtime is to run.
+    #[must_use]
+    pub fn variant(&self) -> Variant {
+        self.0.variant
+    }
+
+    /// Most words of one buffer.
+    #[must_use]
+    pub fn max_alloc_words(&self) -> usize {
+        usize::try_from(self.0.memory.max_alloc / 4).unwrap_or(usize::MAX)
+    }
+
+    /// Waits until everything enqueued has ended.
+    ///
+    /// # Errors
+    /// [`HalError::DeviceLost`] where a command ended in an error, or where no command ended within the deadline. The
+    /// runtime is then lost: every later call says so at once.
+    pub fn finish(&self) -> Result<(), HalError> {
+        self.0.finish()
+    }
+
+    /// Hands everything enqueued to the device without waiting. Worth calling before work on the host: some drivers
+    /// start only then.
+    ///
+    /// # Errors
+    /// The driver's refusal.
+    pub fn flush(&self) -> Result<(), HalError> {
+        self.0.check_alive()?;
+        self.0.stream.flush().map_err(|e| self.0.error(e))
+    }
+
+    /// What the programs built so far were made from: text and options, for whoever builds them another way.
+    #[must_use]
+    pub fn sources(&self) -> Vec<ProgramSource> {
+        // A poisoned lock still holds whole entries.
+        let programs = self.0.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        programs.iter().map(|(source, _)| source.clone()).collect()
+    }
+
+    /// Frees the memory kept for reuse, once the device is done with it.
+    pub fn trim(&self) {
+        self.0.memory.trim();
+    }
+
+    /// Counters since the device was opened. Times cover the commands up to the last wait.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let memory = self.0.memory.figures();
+        let builds = self
+            .0
+            .builds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (bytes_up, bytes_down) = self.0.stream.moved();
+        Statistics {
+            bytes_up,
+            bytes_down,
+            live_bytes: memory.live,
+            peak_bytes: memory.peak,
+            kept_bytes: memory.kept,
+            host_bytes: memory.host,
+            reused: memory.reused,
+            build_seconds: builds.seconds,
+            programs_compiled: builds.compiled,
+            programs_cached: builds.cached,
+            cache_rejected: builds.rejected,
+            commands: self.0.stream.commands(),
+        }
+    }
+
+    /// Refuses a buffer of another runtime.
+    pub(super) fn check_owner(&self, op: &'static str, buffer: &Buffer) -> Result<(), HalError> {
+        if Arc::ptr_eq(&self.0, &buffer.runtime) {
+            Ok(())
+        } else {
+            Err(HalError::invalid(
+                op,
+                "the buffer belongs to another runtime",
+            ))
+        }
+    }
+}
+
+impl Inner {
+    /// A driver's error, as one of this device.
+    pub(crate) fn error(&self, error: ClError) -> HalError {
+        error.on(&self.info.name, 0, 0)
+    }
+
+    /// Fails once the device is lost.
+    pub(crate) fn check_alive(&self) -> Result<(), HalError> {
+        match self.lost.get() {
+            None => Ok(()),
+            Some(why) => Err(HalError::DeviceLost {
+                device: self.info.name.clone(),
+                why: why.clone(),
+            }),
+        }
+    }
+
+    /// Gives the device up. The first reason stays.
+    pub(super) fn lose(&self, why: String) -> HalError {
+        let why = self.lost.get_or_init(|| why).clone();
+        HalError::DeviceLost {
+            device: self.info.name.clone(),
+            why,
+        }
+    }
+
+    /// Whether an injected fault fires at this build.
+    pub(crate) fn build_must_fail(&self) -> bool {
+        self.faults.as_ref().is_some_and(FaultPlan::build)
+    }
+
+    /// Enqueues one command; see [`Stream::enqueue`].
+    pub(super) fn enqueue(
+        &self,
+        name: &'static str,
+        command: impl FnOnce(&Queue) -> Result<Event, Refusal>,
+    ) -> Result<(), HalError> {
+        self.check_alive()?;
+        self.stream
+            .enqueue(name, command)
+            .map_err(|refusal| match refusal {
+                Refusal::Driver(error) => self.error(error),
+                Refusal::Caller(error) => error,
+            })
+    }
+
+    pub(super) fn finish(&self) -> Result<(), HalError> {
+        self.check_alive()?;
+        match self.stream.wait(self.deadline) {
+            Ok(()) => Ok(()),
+            Err(Stuck::Driver(error)) => Err(self.error(error)),
+            Err(Stuck::Command(code)) => {
+                let error = ClError {
+                    call: "a command",
+                    code,
+                };
+                Err(match self.error(error) {
+                    full @ HalError::OutOfMemory { .. } => full,
+                    other => self.lose(other.to_string()),
+                })
+            }
+            Err(Stuck::Deadline) => {
+                // What the device may still be running must keep its queue and its memory.
+                self.stream.abandon();
+                self.context.leak();
+                let limit = self.deadline.as_secs_f64();
+                Err(self.lose(format!("no command ended within {limit} s")))
+            }
+        }
+    }
+}
