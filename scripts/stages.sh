@@ -77,7 +77,7 @@ host_tests() {
     local flags
     mapfile -t flags < <(test_flags not '^(conformance|release_)')
     local status=0
-    "$cargo" test "${locked[@]}" "${workspace[@]}" --no-fail-fast --lib --bins "${flags[@]}" || status=$?
+    "$cargo" test "${locked[@]}" "${workspace[@]}" --no-fail-fast --lib "${flags[@]}" || status=$?
     "$cargo" test "${locked[@]}" "${workspace[@]}" --no-fail-fast --doc || status=$?
     return "$status"
 }
@@ -172,7 +172,10 @@ case ${1:-} in
     clippy) "$cargo" clippy "${locked[@]}" --workspace --all-targets -- -D warnings ;;
     doc) RUSTDOCFLAGS="-D warnings" "$cargo" doc "${locked[@]}" --workspace --no-deps ;;
     policy) cargo_deny "${locked[@]}" check licenses bans sources ;;
-    build) "$cargo" test "${locked[@]}" "${workspace[@]}" --no-run ;;
+    build)
+        mapfile -t flags < <(test_flags not '^release_')
+        "$cargo" test "${locked[@]}" "${workspace[@]}" --no-run --lib "${flags[@]}"
+        ;;
     host) host_tests ;;
     device-pocl) device_tests pocl pocl vector,scalar ;;
     device-intel) device_tests intel intel vector,scalar ;;

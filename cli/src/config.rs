@@ -69,20 +69,3 @@ pub(crate) fn context(digits: &str) -> Result<[u32; 8], Failure> {
     }
     Ok(context)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn contexts_are_read_from_the_right() {
-        assert_eq!(context("0").unwrap(), [0; 8]);
-        assert_eq!(context("0x1").unwrap(), [0, 0, 0, 0, 0, 0, 0, 1]);
-        let full =
-            context("000000010000000200000003000000040000000500000006000000070000000a").unwrap();
-        assert_eq!(full, [1, 2, 3, 4, 5, 6, 7, 10]);
-        for bad in ["", "0x", "xyz", "ffffffff", &"1".repeat(65), "é"] {
-            assert_eq!(context(bad).unwrap_err().code, crate::exit::USAGE, "{bad}");
-        }
-    }
-}

@@ -32,14 +32,3 @@ pub(crate) fn bytes(count: u64) -> String {
         format!("{value:.1} {}", UNITS[unit])
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn bytes_fit_their_unit() {
-        assert_eq!(super::bytes(0), "0 B");
-        assert_eq!(super::bytes(1023), "1023 B");
-        assert_eq!(super::bytes(1536), "1.5 KiB");
-        assert_eq!(super::bytes(u64::MAX), "16777216.0 TiB");
-    }
-}

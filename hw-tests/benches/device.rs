@@ -2,11 +2,14 @@
 //!
 //! Names are `operation/field/shape/device`, so that one shape's devices stand side by side. Input is uploaded before the
 //! clock starts. `starkwright bench` compares with p3 under equal conditions; this is for watching a kernel while changing it.
+#![allow(clippy::unwrap_used, reason = "a bench ends at the first failure")]
 
 use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime};
-use p3_field::PrimeCharacteristicRing;
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime,
+};
+use p3_field::{Field, PrimeCharacteristicRing};
 use p3_koala_bear::KoalaBear;
 use starkwright_hal::{
     Backend, Cpu, HalField, Keccak256Merkle, KoalaBear5, MerkleScheme, Poseidon2Merkle,
@@ -23,28 +26,37 @@ const LOG_ROWS: usize = 14;
 
 fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
     let mut group = criterion.benchmark_group(format!("{name}/{}", F::NAME));
-    group.sample_size(10).warm_up_time(Duration::from_millis(300));
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300));
     group.measurement_time(Duration::from_secs(2));
     group
 }
 
 /// A device's benches. `name` is the runtime and the variant.
 fn operations<B: Backend<F>>(criterion: &mut Criterion, name: &str, device: &B) {
-    let upload = |width: usize| device.upload(Fill::Random(1).matrix(1 << LOG_ROWS, width)).unwrap();
+    let upload = |width: usize| {
+        device
+            .upload(Fill::Random(1).matrix(1 << LOG_ROWS, width))
+            .unwrap()
+    };
     let mut lde = group(criterion, "lde");
     for width in [16, 64] {
         lde.throughput(Throughput::Elements((width << (LOG_ROWS + 1)) as u64));
-        lde.bench_function(BenchmarkId::new(format!("2^{LOG_ROWS}x{width}"), name), |bench| {
-            bench.iter_batched(
-                || upload(width),
-                |matrix| {
-                    let extended = device.coset_lde(matrix, 1, F::GENERATOR).unwrap();
-                    device.finish().unwrap();
-                    extended
-                },
-                BatchSize::PerIteration,
-            );
-        });
+        lde.bench_function(
+            BenchmarkId::new(format!("2^{LOG_ROWS}x{width}"), name),
+            |bench| {
+                bench.iter_batched(
+                    || upload(width),
+                    |matrix| {
+                        let extended = device.coset_lde(matrix, 1, F::GENERATOR).unwrap();
+                        device.finish().unwrap();
+                        extended
+                    },
+                    BatchSize::PerIteration,
+                );
+            },
+        );
     }
     lde.finish();
     merkle::<Poseidon2Merkle, B>(criterion, "merkle-poseidon2", name, device);
@@ -66,7 +78,11 @@ fn operations<B: Backend<F>>(criterion: &mut Criterion, name: &str, device: &B) 
 
     let mut grind = group(criterion, "grind");
     let state = std::array::from_fn(F::from_usize);
-    let puzzle = Puzzle::Poseidon2 { state, slot: 3, output: 7 };
+    let puzzle = Puzzle::Poseidon2 {
+        state,
+        slot: 3,
+        output: 7,
+    };
     grind.bench_function(BenchmarkId::new("14 bits", name), |bench| {
         bench.iter(|| device.grind(&puzzle, 14).unwrap());
     });
@@ -82,13 +98,22 @@ fn merkle<S: MerkleScheme<F>, B: Backend<F>>(
     let mut group = group(criterion, scheme);
     for width in [8, 64] {
         group.throughput(Throughput::Elements((width << LOG_ROWS) as u64));
-        group.bench_function(BenchmarkId::new(format!("2^{LOG_ROWS}x{width}"), name), |bench| {
-            bench.iter_batched(
-                || vec![device.upload(Fill::Random(3).matrix(1 << LOG_ROWS, width)).unwrap()],
-                |matrices| device.commit::<S>(matrices, 0).unwrap(),
-                BatchSize::PerIteration,
-            );
-        });
+        group.bench_function(
+            BenchmarkId::new(format!("2^{LOG_ROWS}x{width}"), name),
+            |bench| {
+                bench.iter_batched(
+                    || {
+                        vec![
+                            device
+                                .upload(Fill::Random(3).matrix(1 << LOG_ROWS, width))
+                                .unwrap(),
+                        ]
+                    },
+                    |matrices| device.commit::<S>(matrices, 0).unwrap(),
+                    BatchSize::PerIteration,
+                );
+            },
+        );
     }
     group.finish();
 }
@@ -100,7 +125,9 @@ fn permutations(criterion: &mut Criterion, opened: &Opened) {
     let shape = format!("2^{LOG_ROWS}");
     for width in [16, 24] {
         let mut group = group(criterion, &format!("permute-poseidon2-{width}"));
-        let buffer = rt.upload(&Fill::Random(4).elements::<F>(states * width)).unwrap();
+        let buffer = rt
+            .upload(&Fill::Random(4).elements::<F>(states * width))
+            .unwrap();
         group.throughput(Throughput::Elements(states as u64));
         group.bench_function(BenchmarkId::new(&shape, &name), |bench| {
             bench.iter(|| {
@@ -132,7 +159,11 @@ fn main() {
         }
         Ok(devices) => {
             for opened in devices {
-                operations(&mut criterion, &opened.target.row.to_string(), &opened.device);
+                operations(
+                    &mut criterion,
+                    &opened.target.row.to_string(),
+                    &opened.device,
+                );
                 permutations(&mut criterion, opened);
             }
         }

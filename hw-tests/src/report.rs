@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::time::Duration;
 
 /// The variable that names the file to append to.
 pub const FILE: &str = "STARKWRIGHT_TEST_REPORT";
@@ -27,8 +28,11 @@ impl Row {
     ///
     /// # Errors
     /// No case was run, or the report cannot be written.
-    pub fn ran(&self, suite: &str, cases: u64) -> Result<(), String> {
-        println!("{self}: {suite}: {cases} cases");
+    pub fn ran(&self, suite: &str, cases: u64, time: Duration) -> Result<(), String> {
+        println!(
+            "{self}: {suite}: {cases} cases in {:.1} s",
+            time.as_secs_f64()
+        );
         if cases == 0 {
             return Err(format!("{suite}: no case was run"));
         }

@@ -8,6 +8,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use starkwright_hal::HalError;
 use starkwright_kernels::{DeviceInfo, OpenCl, Options, Runtime, Variant};
@@ -223,7 +224,9 @@ pub fn each(suite: &str, check: impl Fn(&Opened) -> Result<u64, String>) -> Resu
         .filter(|opened| opened.target.effort.runs(suite))
     {
         let row = &opened.target.row;
-        if let Err(why) = check(opened).and_then(|cases| row.ran(suite, cases)) {
+        let start = Instant::now();
+        let result = check(opened).and_then(|cases| row.ran(suite, cases, start.elapsed()));
+        if let Err(why) = result {
             failures.push(format!("{row}: {suite}: {why}"));
         }
     }

@@ -3,6 +3,12 @@
 //! With debug assertions p3's prover refuses a false trace itself, so this runs in the release profile. The evaluator of
 //! constraints and lookups goes through every column of both tables (`prover/tests/keccak_machine`); here a stated sample
 //! is taken all the way: that the verifier refuses exactly what the evaluator refuses. The FRI parameters are for speed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test panics"
+)]
 
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
@@ -28,7 +34,11 @@ type Trace = SegmentTrace<F>;
 /// Rows of a block.
 const BLOCK: usize = 24;
 
-const PARAMETERS: LeafParameters = LeafParameters { extension_degree: 4, log_blowup: 1, ..QUICK };
+const PARAMETERS: LeafParameters = LeafParameters {
+    extension_degree: 4,
+    log_blowup: 1,
+    ..QUICK
+};
 
 fn random_bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut random = Random::new(seed);
@@ -72,7 +82,11 @@ fn segment(state_before: State, blocks_before: u64, blocks: Vec<Block>) -> Segme
         first,
         last: blocks.last().is_some_and(|block| block.closing),
     };
-    Segment { shape: SegmentShape::from_capacity(85).unwrap(), statement, blocks }
+    Segment {
+        shape: SegmentShape::from_capacity(85).unwrap(),
+        statement,
+        blocks,
+    }
 }
 
 fn trace(segment: &Segment) -> Trace {
@@ -101,12 +115,18 @@ impl Court {
     /// Proves the witness; whether stock p3 accepts the proof.
     fn accepts(&self, trace: &Trace) -> bool {
         let public_values = [vec![], trace.public_values.clone()];
-        let proof = self.prover.prove(&[&trace.permutation, &trace.sponge], &public_values).unwrap();
+        let proof = self
+            .prover
+            .prove(&[&trace.permutation, &trace.sponge], &public_values)
+            .unwrap();
         match self.verifier.verify(&proof, &public_values) {
             Ok(()) => true,
             Err(ProverError::Rejected { why }) => {
                 // Because of what the tables hold, not of the proof's form.
-                let reasons = ["out-of-domain evaluation mismatch", "cross-AIR lookup terminal sum"];
+                let reasons = [
+                    "out-of-domain evaluation mismatch",
+                    "cross-AIR lookup terminal sum",
+                ];
                 assert!(reasons.iter().any(|reason| why.contains(reason)), "{why}");
                 false
             }
@@ -123,7 +143,12 @@ impl Court {
 
 /// First column of a group of the sponge table.
 fn column(name: &str) -> usize {
-    SPONGE_COLUMNS.iter().find(|group| group.name == name).unwrap().columns.start
+    SPONGE_COLUMNS
+        .iter()
+        .find(|group| group.name == name)
+        .unwrap()
+        .columns
+        .start
 }
 
 fn state_on(trace: &Trace, row: usize) -> Vec<F> {
@@ -141,7 +166,10 @@ fn continue_with(trace: &mut Trace, row: usize, state: &[F]) {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "with debug assertions p3 proves no false trace")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "with debug assertions p3 proves no false trace"
+)]
 fn true_witnesses_are_accepted() {
     let court = Court::new();
     for blocks in [vec![closing(1, 0)], vec![full(1), full(2), closing(3, 100)]] {
@@ -159,23 +187,38 @@ fn true_witnesses_are_accepted() {
 
 /// The sample: 10 seeded cells of each table in CI, 300 in the long tests.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "with debug assertions p3 proves no false trace")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "with debug assertions p3 proves no false trace"
+)]
 fn changed_cells() {
     let court = Court::new();
-    let honest = trace(&segment(some_state(), 1000, vec![full(1), full(2), closing(3, 100)]));
+    let honest = trace(&segment(
+        some_state(),
+        1000,
+        vec![full(1), full(2), closing(3, 100)],
+    ));
     let mut random = Random::new(21);
     let each = if long() { 300 } else { 10 };
     let mut refused = 0;
     for table in 0..2 {
         for _ in 0..each {
             let mut trace = honest.clone();
-            let matrix = if table == 0 { &mut trace.permutation } else { &mut trace.sponge };
+            let matrix = if table == 0 {
+                &mut trace.permutation
+            } else {
+                &mut trace.sponge
+            };
             let cell = random.below(matrix.values.len());
             let (row, column) = (cell / matrix.width, cell % matrix.width);
             matrix.values[cell] += random.unit::<F>();
             let allowed = check_segment(&trace).is_ok();
             refused += usize::from(!allowed);
-            assert_eq!(court.accepts(&trace), allowed, "table {table}, row {row}, column {column}");
+            assert_eq!(
+                court.accepts(&trace),
+                allowed,
+                "table {table}, row {row}, column {column}"
+            );
         }
     }
     assert!(refused > each, "the sample holds too few cells that matter");
@@ -183,7 +226,10 @@ fn changed_cells() {
 
 /// Lengths other than the blocks say, around 2^31 and 2^32 and by a multiple of the field's modulus.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "with debug assertions p3 proves no false trace")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "with debug assertions p3 proves no false trace"
+)]
 fn wrong_lengths() {
     let court = Court::new();
     for (blocks_before, power) in [(15_790_320_u64, 1_u64 << 31), (31_580_641, 1 << 32)] {
@@ -203,7 +249,10 @@ fn wrong_lengths() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "with debug assertions p3 proves no false trace")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "with debug assertions p3 proves no false trace"
+)]
 fn wrong_paddings() {
     let court = Court::new();
     let refuses = |name: &str, segment: &Segment| court.refuses(name, &trace(segment));
@@ -220,9 +269,11 @@ fn wrong_paddings() {
     let mut inner = at(vec![full(1), closing(2, 30)]);
     inner.statement.last = false;
     refuses("padding in a segment that is not the last", &inner);
-    for (name, byte, value) in
-        [("SHA3's padding", 100, 0x06), ("no final bit", 135, 0), ("a hidden byte", 101, 1)]
-    {
+    for (name, byte, value) in [
+        ("SHA3's padding", 100, 0x06),
+        ("no final bit", 135, 0),
+        ("a hidden byte", 101, 1),
+    ] {
         let mut block = closing(1, 100);
         block.bytes[byte] = value;
         refuses(name, &at(vec![full(2), block]));
@@ -233,7 +284,10 @@ fn wrong_paddings() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "with debug assertions p3 proves no false trace")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "with debug assertions p3 proves no false trace"
+)]
 fn wrong_permutations() {
     let court = Court::new();
     let mut replayed = two_blocks();
@@ -261,7 +315,10 @@ fn wrong_permutations() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "with debug assertions p3 proves no false trace")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "with debug assertions p3 proves no false trace"
+)]
 fn wrong_beginnings() {
     let court = Court::new();
     let chosen = segment(some_state(), 0, vec![full(1)]);
@@ -274,7 +331,13 @@ fn wrong_beginnings() {
     second.statement.index = 1;
     court.refuses("first, with index 1", &trace(&second));
     let mut counted = segment([0; 25], 0, vec![full(1)]);
-    (counted.statement.blocks_before, counted.statement.blocks_after) = (1, 2);
+    (
+        counted.statement.blocks_before,
+        counted.statement.blocks_after,
+    ) = (1, 2);
     court.refuses("first, with a block before it", &trace(&counted));
-    court.refuses("no block at all", &trace(&segment(some_state(), 10, vec![])));
+    court.refuses(
+        "no block at all",
+        &trace(&segment(some_state(), 10, vec![])),
+    );
 }

@@ -26,9 +26,9 @@ INLINE V v_inv(V a) {
     return r;
 }
 
-// out[out_at / D + i] = 1 / (z - shift * x_{first + i}) + offset, i < rows. `rows` is a power of two and divides `first`.
+// out[i] = 1 / (z - shift * x_{first + i}) + offset, i < rows; `rows` is a power of two and divides `first`.
 // constants: the first 16 * RUN points of the subgroup, bit-reversed; 32 places for roots; chi_0 .. chi_{D-1}; the
-// coefficients 0 .. D-2 of -Q, D words each (coefficient D-1 is -1); offset.
+// coefficients 0 .. D-2 of -Q, D words each (coefficient D-1 is -1); offset. out_at is the word at which row 0 begins.
 __kernel void inverse_denominators(__global uint *out, ulong out_at, const __global uint *constants, uint shift,
                                    ulong first, ulong rows) {
     ulong start = (ulong)get_global_id(0) * (RUN * VEC);
@@ -62,7 +62,7 @@ __kernel void inverse_denominators(__global uint *out, ulong out_at, const __glo
             if (c == 0) s = v_sub(s, x[r]);
             COMPACT
             for (int k = DEGREE - 3; k >= 0; k--) s = v_add(v_mul(s, x[r]), (V)q[k * DEGREE + c]);
-            a.c[c] = v_add(v_mul(s, scale), (V)offset[c]);
+            a[c] = v_add(v_mul(s, scale), (V)offset[c]);
         }
         uint n = min((uint)left - r * VEC, (uint)VEC);
         e_store(a, out + out_at + (start + r * VEC) * DEGREE, n);

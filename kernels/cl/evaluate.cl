@@ -37,7 +37,10 @@ INLINE void sum_rows(const uint vectors, const __global uint *matrix, const __gl
             __global ulong *kept = partial + sum_index(part, block * VEC, 0, columns, vectors * DEGREE);
             ulong from = column + block * VEC, left = width - from;
             SUMS s[2][DEGREE];
-            EACH_SUM s[v][k] = tile == 0 ? s_zero() : s_load(kept + (v * DEGREE + k) * 16);
+            EACH_SUM {
+                if (tile == 0) s_clear(&s[v][k]);
+                else s_load(&s[v][k], kept + (v * DEGREE + k) * 16);
+            }
             for (ulong j = tile; j < tile_end; j += 2) {
                 ulong row = part * part_step + j * row_step;
                 bool pair = j + 1 < tile_end;
@@ -47,10 +50,12 @@ INLINE void sum_rows(const uint vectors, const __global uint *matrix, const __gl
                 if (!pair) y = (V)0u;
                 EACH_SUM {
                     const __global uint *w = (v == 0 ? a : b) + k;
-                    s[v][k] = s_bounded(s_scale(s_scale(s[v][k], x, w[row * DEGREE]), y, w[next * DEGREE]));
+                    s_scale(&s[v][k], x, w[row * DEGREE]);
+                    s_scale(&s[v][k], y, w[next * DEGREE]);
+                    s_bound(&s[v][k]);
                 }
             }
-            EACH_SUM s_store(s[v][k], kept + (v * DEGREE + k) * 16);
+            EACH_SUM s_store(&s[v][k], kept + (v * DEGREE + k) * 16);
         }
     }
 }
@@ -69,8 +74,8 @@ __kernel void sum_rows_2(const __global uint *matrix, ulong matrix_at, const __g
              row_step);
 }
 
-// results[results_at + ((k / D) * width + column + c) * D + k % D] = the sum over all parts, for c < columns and k < terms; on top of
-// what stands there where `add` is set.
+// results[results_at + ((k / D) * width + column + c) * D + k % D] = the sum over all parts, for c < columns and
+// k < terms; on top of what stands there where `add` is set.
 __kernel void add_parts(const __global ulong *partial, __global uint *results, ulong results_at, ulong width,
                         ulong column, ulong columns, uint terms, ulong parts, uint add) {
     ulong id = get_global_id(0);

@@ -28,24 +28,34 @@ __kernel void fold(__global uint *out, ulong out_at, const __global uint *leaves
 
     // Depth first: kept[s] waits, after s + 1 halvings, for its right neighbour.
     E kept[MAX_LOG_ARITY];
-    E folded;
+    E folded, odd;
     for (uint pair = 0; pair < 1u << (log_arity - 1); pair++) {
-        E left = e_load(leaves + 2 * pair * DEGREE, stride, n);
-        E right = e_load(leaves + (2 * pair + 1) * DEGREE, stride, n);
+        E right;
+        e_load(folded, leaves + 2 * pair * DEGREE, stride, n);
+        e_load(right, leaves + (2 * pair + 1) * DEGREE, stride, n);
         uint k = pair, s = 0;
         for (;; k >>= 1) {
-            E odd = e_map(e_sub(left, right), half_betas + s * (DEGREE * DEGREE));
-            odd = e_scale(odd, v_scale(inverse[s], pair_points[k]));
-            folded = e_add(e_halve(e_add(left, right)), odd);
+            // folded, on the left, and right become one.
+            for (uint c = 0; c < DEGREE; c++) odd[c] = v_sub(folded[c], right[c]);
+            e_map(odd, half_betas + s * (DEGREE * DEGREE));
+            e_scale(odd, v_scale(inverse[s], pair_points[k]));
+            e_add(folded, right);
+            e_halve(folded);
+            e_add(folded, odd);
             if ((k & 1u) == 0u) break;
-            left = kept[s++];
-            right = folded;
+            for (uint c = 0; c < DEGREE; c++) {
+                right[c] = folded[c];
+                folded[c] = kept[s][c];
+            }
+            s++;
         }
-        kept[s] = folded;
+        for (uint c = 0; c < DEGREE; c++) kept[s][c] = folded[c];
     }
     if (has_roll_in) {
-        E input = e_load(roll_in + roll_in_at + i * DEGREE, DEGREE, n);
-        folded = e_add(folded, e_map(input, half_betas + log_arity * (DEGREE * DEGREE)));
+        E input;
+        e_load(input, roll_in + roll_in_at + i * DEGREE, DEGREE, n);
+        e_map(input, half_betas + log_arity * (DEGREE * DEGREE));
+        e_add(folded, input);
     }
     e_store(folded, out + out_at + i * DEGREE, n);
 }

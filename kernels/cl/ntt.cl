@@ -7,8 +7,8 @@
 // Two networks of radix-4 butterflies, with one radix-2 step first where k is odd. Both compute
 //     y_m = sum_i x_i sigma^i w^(i m),      w of order 2^k,
 // with the coset shift sigma baked into their twiddles:
-//   dit      decimation in time, in the order of Cooley and Tukey; the input is permuted on its way in, so that both
-//            sides are in natural order; a twiddle belongs to a place inside the blocks that a pass joins
+//   dit      decimation in time (Cooley and Tukey); lines are permuted on their way in, so that both sides are in
+//            natural order; a twiddle belongs to a place inside the blocks that a pass joins
 //   forward  the same butterflies in the opposite order of strides; natural in, bit-reversed out; a twiddle belongs to
 //            a whole block
 //
@@ -40,7 +40,3 @@ INLINE void radix4(V *x0, V *x1, V *x2, V *x3, const __local uint *tw, uint h) {
 INLINE uint table_words(uint k) {
     return k & 1u ? 1u + 10u * (((1u << (k - 1)) - 1u) / 3u) : 5u * (((1u << k) - 1u) / 3u);
 }
-
-// Where the first radix-4 pass of a table starts, and its h.
-INLINE uint table_start(uint k) { return k & 1u; }
-INLINE uint first_h(uint k) { return 1u + (k & 1u); }

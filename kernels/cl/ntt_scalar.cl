@@ -46,50 +46,25 @@ INLINE void specialise(__local uint *tw, const __global uint *base, uint k, uint
 
 // ---- networks ----
 
-// First step of dit: the radix-2 step for odd k, else the first radix-4 pass. Natural order in, blocks of 2 or 4 in
-// bit-reversed order out. A scale other than 0 multiplies the transform, see dit_rest.
-INLINE void dit_first(const __global uint *from, ulong step, uint columns, __local uint *b, const __local uint *tw,
-                      uint k, uint log_columns, const __global uint *reversed, uint scale) {
+// dit of lines in bit-reversed order, in place. Of four blocks joined, the second holds the transform of the x_i with
+// i = 2 mod 4, the third that of i = 1 mod 4.
+INLINE void dit(__local uint *b, const __local uint *tw, uint k, uint log_columns) {
+    uint h = 1u;
     if (k & 1u) {
-        uint q = 1u << (k - 1);
-        FOR_EACH(r, column, q) {
-            uint n = column < columns ? 1u : 0u;
-            uint x0 = v_load_n(from + step * r + column, n), x1 = v_load_n(from + step * (r + q) + column, n);
+        FOR_EACH(r, column, 1u << (k - 1)) {
+            uint x0 = LINE(2u * r), x1 = LINE(2u * r + 1u);
             radix2(&x0, &x1, tw[0]);
-            uint o = 2u * reversed[r];
-            LINE(o) = x0;
-            LINE(o + 1u) = x1;
+            LINE(2u * r) = x0;
+            LINE(2u * r + 1u) = x1;
         }
-    } else {
-        uint q = 1u << (k - 2);
-        FOR_EACH(r, column, q) {
-            uint n = column < columns ? 1u : 0u;
-            const __global uint *p = from + step * r + column;
-            uint x0 = v_load_n(p, n), x1 = v_load_n(p + step * q, n);
-            uint x2 = v_load_n(p + step * (2u * q), n), x3 = v_load_n(p + step * (3u * q), n);
-            if (scale != 0u) x0 = f_mul(x0, scale);
-            radix4(&x0, &x1, &x2, &x3, tw, 1u);
-            uint o = 4u * reversed[r];
-            LINE(o) = x0;
-            LINE(o + 1u) = x1;
-            LINE(o + 2u) = x2;
-            LINE(o + 3u) = x3;
-        }
+        local_barrier();
+        tw += 1;
+        h = 2u;
     }
-    tile_barrier();
-}
-
-// The other passes of dit, in place. Of the four blocks joined, the second holds the transform of the x_i with
-// i = 2 mod 4, the third that of i = 1 mod 4. The table's first radix-4 pass has the scale already, x0 does not meet
-// that table.
-INLINE void dit_rest(__local uint *b, const __local uint *tw, uint k, uint log_columns, uint scale) {
-    uint h = k & 1u ? 2u : 4u;
-    tw += k & 1u ? 1u : 5u;
     for (; h < 1u << k; h *= 4u) {
         FOR_EACH(r, column, 1u << (k - 2)) {
             uint j = r & (h - 1u), i = 4u * (r - j) + j;
             uint x0 = LINE(i), x2 = LINE(i + h), x1 = LINE(i + 2u * h), x3 = LINE(i + 3u * h);
-            if (h == 2u && scale != 0u) x0 = f_mul(x0, scale);
             radix4(&x0, &x1, &x2, &x3, tw + j, h);
             LINE(i) = x0;
             LINE(i + h) = x1;
@@ -132,12 +107,18 @@ INLINE void forward(__local uint *b, const __local uint *tw, uint k, uint log_co
     }
 }
 
-// The tile's lines from and to global memory.
-INLINE void load_tile(__local uint *b, const __global uint *from, ulong step, uint columns, uint k, uint log_columns) {
-    FOR_EACH(i, column, 1u << k) LINE(i) = v_load_n(from + step * i + column, column < columns ? 1u : 0u);
+// The tile's lines from global memory, line i times `scale` (0 for 1) to the place reversed[i] (0 for i).
+INLINE void load_tile(__local uint *b, const __global uint *from, ulong step, uint columns, uint k, uint log_columns,
+                      const __global uint *reversed, uint scale) {
+    FOR_EACH(i, column, 1u << k) {
+        uint place = reversed != 0 ? reversed[i] : i;
+        uint x = v_load_n(from + step * i + column, column < columns ? 1u : 0u);
+        LINE(place) = scale != 0u ? f_mul(x, scale) : x;
+    }
     tile_barrier();
 }
 
+// And to global memory.
 INLINE void store_tile(const __local uint *b, __global uint *to, ulong step, uint columns, uint k, uint log_columns) {
     FOR_EACH(i, column, 1u << k) {
         if (column < columns) to[step * i + column] = LINE(i);
@@ -165,9 +146,9 @@ __kernel void ntt_gather(const __global uint *in, ulong in_at, ulong in_pitch,
     uint j = get_group_id(0);
     uint place = ((j & ((1u << log_low) - 1u)) << (log_tiles - log_low)) | (j >> log_low);
     copy_table(tw, tables + table_at, k);
-    dit_first(in + in_at + in_pitch * j + column_at, in_pitch << log_tiles, columns, b, tw, k, log_columns,
+    load_tile(b, in + in_at + in_pitch * j + column_at, in_pitch << log_tiles, columns, k, log_columns,
               tables + reversed_at, scale);
-    dit_rest(b, tw, k, log_columns, scale);
+    dit(b, tw, k, log_columns);
     store_tile(b, x + at + pitch * ((ulong)place << k) + column_at, pitch, columns, k, log_columns);
 }
 
@@ -180,8 +161,8 @@ __kernel void ntt_inverse(__global uint *x, ulong at, ulong pitch, uint width,
     __global uint *tile = x + at + pitch * (((ulong)hi << (k + log_stride)) + lo) + column_at;
     ulong step = pitch << log_stride;
     specialise(tw, tables + table_at, k, tables[sigmas_at + lo]);
-    dit_first(tile, step, columns, b, tw, k, log_columns, tables + reversed_at, 0u);
-    dit_rest(b, tw, k, log_columns, 0u);
+    load_tile(b, tile, step, columns, k, log_columns, tables + reversed_at, 0u);
+    dit(b, tw, k, log_columns);
     store_tile(b, tile, step, columns, k, log_columns);
 }
 
@@ -196,8 +177,8 @@ __kernel void ntt_turn(__global uint *x, ulong at, ulong pitch, uint width,
     __global uint *tile = x + at + pitch * lo + column_at;
     ulong step = pitch << log_stride;
     specialise(tw, tables + table_at, k, tables[sigmas_at + lo]);
-    dit_first(tile, step, columns, b, tw, k, log_columns, tables + reversed_at, 0u);
-    dit_rest(b, tw, k, log_columns, 0u);
+    load_tile(b, tile, step, columns, k, log_columns, tables + reversed_at, 0u);
+    dit(b, tw, k, log_columns);
     for (uint coset = 0; coset < cosets; coset++) {
         for (uint i = get_local_id(0); i < 1u << (k + log_columns); i += get_local_size(0)) b2[i] = b[i];
         copy_table(tw, tables + cosets_at + coset * table_words(k), k);
@@ -216,7 +197,7 @@ __kernel void ntt_forward(__global uint *x, ulong at, ulong pitch, uint width,
     uint g = get_group_id(0), lo = g & ((1u << log_stride) - 1u), q = g >> log_stride;
     __global uint *tile = x + at + pitch * (((ulong)q << (k + log_stride)) + lo) + column_at;
     ulong step = pitch << log_stride;
-    load_tile(b, tile, step, columns, k, log_columns);
+    load_tile(b, tile, step, columns, k, log_columns, 0, 0u);
     specialise(tw, tables + table_at, k, tables[sigmas_at + q]);
     forward(b, tw, k, log_columns);
     store_tile(b, tile, step, columns, k, log_columns);

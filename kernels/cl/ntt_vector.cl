@@ -67,21 +67,6 @@ INLINE void line_store(V v, __global uint *p, uint n) {
     else v_store_n(v, p, n);
 }
 
-// ---- networks ----
-
-// The lines of butterfly r in the first pass, q butterflies, from LOAD(i), line i of the tile; for odd k after their
-// radix-2 step, with the four even lines of the size-8 transform in x0..x3 and the four odd ones in x4..x7.
-#define FIRST4(LOAD, t, r, q)                                                                         \
-    V x0 = LOAD(r), x1 = LOAD((r) + (q)), x2 = LOAD((r) + 2 * (q)), x3 = LOAD((r) + 3 * (q));
-
-#define FIRST8(LOAD, t, r, q)                                                                         \
-    V x0 = LOAD(r), x1 = LOAD((r) + (q)), x2 = LOAD((r) + 2 * (q)), x3 = LOAD((r) + 3 * (q));         \
-    V x4 = LOAD((r) + 4 * (q)), x5 = LOAD((r) + 5 * (q)), x6 = LOAD((r) + 6 * (q)), x7 = LOAD((r) + 7 * (q)); \
-    radix2(&x0, &x4, (t)[0]);                                                                         \
-    radix2(&x1, &x5, (t)[0]);                                                                         \
-    radix2(&x2, &x6, (t)[0]);                                                                         \
-    radix2(&x3, &x7, (t)[0]);
-
 // A tile in neighbouring lanes of global memory: line i of lane c at `at + step * i + lane_step * c`.
 typedef struct {
     const __global uint *at;
@@ -93,49 +78,54 @@ typedef struct {
     ulong step, lane_step;
 } TARGET;
 
-#define LOAD_GLOBAL(i) line_load(p + from.step * (i), n)
-#define LOAD_LOCAL(i) from[i]
-
-// First pass of dit: lines in natural order become blocks of 4 or 8 in bit-reversed order; reversed[r] is r < q with
-// its bits reversed. If `scaled`, all is multiplied by `scale`: the table's first radix-4 pass has it already, and x0
-// does not meet that table. Lane c is left in b[c << k], ...; its table is at tw + (c >> log_blocks) * table.
-INLINE void dit_first(SOURCE from, uint lanes, uint n, __local V *b, const __local uint *tw, uint log_blocks,
-                      uint table, uint k, const __global uint *reversed, bool scaled, uint scale) {
-    uint q = k & 1u ? 1u << (k - 3) : 1u << (k - 2);
-    for (uint r = 0; r < q; r++) {
-        uint place = reversed[r];
-        for (uint c = 0; c < lanes; c++) {
-            const __global uint *p = from.at + from.lane_step * c + from.step * r;
-            const __local uint *t = tw + (c >> log_blocks) * table;
-            __local V *o = b + (c << k);
-            if (k & 1u) {
-                FIRST8(LOAD_GLOBAL, t, 0, q)
-                if (scaled) {
-                    x0 = v_scale(x0, scale);
-                    x4 = v_scale(x4, scale);
-                }
-                radix4(&x0, &x1, &x2, &x3, t + 1, 2);
-                radix4(&x4, &x5, &x6, &x7, t + 2, 2);
-                o += 8 * place;
-                o[0] = x0; o[2] = x1; o[4] = x2; o[6] = x3;
-                o[1] = x4; o[3] = x5; o[5] = x6; o[7] = x7;
-            } else {
-                FIRST4(LOAD_GLOBAL, t, 0, q)
-                if (scaled) x0 = v_scale(x0, scale);
-                radix4(&x0, &x1, &x2, &x3, t, 1);
-                o += 4 * place;
-                o[0] = x0; o[1] = x1; o[2] = x2; o[3] = x3;
-            }
-        }
+// Copies 2^k lines of each lane to local memory, lane c to b[c << k], ... Apart from the butterflies, since the
+// processor then has many more lines under way.
+INLINE void load_tile(SOURCE from, uint lanes, uint n, __local V *b, uint k) {
+    for (uint i = 0; i < 1u << k; i++) {
+        const __global uint *p = from.at + from.step * i;
+        for (uint c = 0; c < lanes; c++) b[(c << k) + i] = line_load(p + from.lane_step * c, n);
     }
 }
 
-// The other passes of dit on one lane, in place. Of the four blocks joined, the second holds the transform of the x_i
-// with i = 2 mod 4, the third that of i = 1 mod 4.
-INLINE void dit_rest(__local V *b, const __local uint *tw, uint k) {
-    uint h = first_h(k);
-    tw += table_start(k) + 5 * h;
-    for (h *= 4; h < 1u << k; h *= 4) {
+// As load_tile, with line i at the place reversed[i].
+INLINE void load_reversed(SOURCE from, uint lanes, uint n, __local V *b, uint k, const __global uint *reversed) {
+    for (uint i = 0; i < 1u << k; i++) {
+        const __global uint *p = from.at + from.step * i;
+        __local V *o = b + reversed[i];
+        for (uint c = 0; c < lanes; c++) o[c << k] = line_load(p + from.lane_step * c, n);
+    }
+}
+
+INLINE void scale_lines(__local V *b, uint lines, uint scale) {
+    for (uint i = 0; i < lines; i++) b[i] = v_scale(b[i], scale);
+}
+
+INLINE void store_tile(TARGET to, uint lanes, uint n, const __local V *b, uint k) {
+    for (uint i = 0; i < 1u << k; i++) {
+        __global uint *p = to.at + to.step * i;
+        for (uint c = 0; c < lanes; c++) line_store(b[(c << k) + i], p + to.lane_step * c, n);
+    }
+}
+
+// ---- networks on one lane in local memory ----
+//
+// Twiddles are indexed by something that changes in the innermost loop even where it is always 0: what leaves the loop
+// loses the proof of v_low_product.
+
+// dit of lines in bit-reversed order, in place. Of four blocks joined, the second holds the transform of the x_i with
+// i = 2 mod 4, the third that of i = 1 mod 4.
+INLINE void dit(__local V *b, const __local uint *tw, uint k) {
+    uint h = 1u;
+    if (k & 1u) {
+        for (uint r = 0; r < 1u << k; r += 2u) {
+            V x0 = b[r], x1 = b[r + 1];
+            radix2(&x0, &x1, tw[r >> k]);
+            b[r] = x0; b[r + 1] = x1;
+        }
+        tw += 1;
+        h = 2u;
+    }
+    for (; h < 1u << k; h *= 4u) {
         for (uint r = 0; r < 1u << (k - 2); r++) {
             uint j = r & (h - 1), i = 4 * (r - j) + j;
             V x0 = b[i], x2 = b[i + h], x1 = b[i + 2 * h], x3 = b[i + 3 * h];
@@ -146,70 +136,37 @@ INLINE void dit_rest(__local V *b, const __local uint *tw, uint k) {
     }
 }
 
-// First pass of forward on the butterfly r of one lane. Results in bit-reversed order: y_2 before y_1.
-#define FORWARD_FIRST(LOAD, t, i, r)                                                                  \
-    if (k & 1u) {                                                                                     \
-        uint q = 1u << (k - 3);                                                                       \
-        FIRST8(LOAD, t, i, q)                                                                         \
-        radix4(&x0, &x1, &x2, &x3, (t) + 1, 2);                                                       \
-        radix4(&x4, &x5, &x6, &x7, (t) + 2, 2);                                                       \
-        o[r] = x0; o[r + q] = x2; o[r + 2 * q] = x1; o[r + 3 * q] = x3;                               \
-        o[r + 4 * q] = x4; o[r + 5 * q] = x6; o[r + 6 * q] = x5; o[r + 7 * q] = x7;                   \
-    } else {                                                                                          \
-        uint q = 1u << (k - 2);                                                                       \
-        FIRST4(LOAD, t, i, q)                                                                         \
-        radix4(&x0, &x1, &x2, &x3, t, 1);                                                             \
-        o[r] = x0; o[r + q] = x2; o[r + 2 * q] = x1; o[r + 3 * q] = x3;                               \
-    }
-
-INLINE void forward_first_global(SOURCE from, uint lanes, uint n, __local V *b, const __local uint *tw, uint k) {
-    for (uint r = 0; r < 1u << (k - 2 - (k & 1u)); r++) {
-        for (uint c = 0; c < lanes; c++) {
-            const __global uint *p = from.at + from.lane_step * c + from.step * r;
-            const __local uint *t = tw + (c >> 31);
-            __local V *o = b + (c << k);
-            FORWARD_FIRST(LOAD_GLOBAL, t, 0, r)
+// forward but for its last pass, from `from` to b, which may be the same. Results in bit-reversed order: y_2 before y_1.
+INLINE void forward(const __local V *from, __local V *b, const __local uint *tw, uint k) {
+    uint blocks = 1u, log_q = k - 2u;
+    if (k & 1u) {
+        uint q = 1u << (k - 1);
+        for (uint r = 0; r < q; r++) {
+            V x0 = from[r], x1 = from[r + q];
+            radix2(&x0, &x1, tw[r >> k]);
+            b[r] = x0; b[r + q] = x1;
         }
+        from = b;
+        tw += 1;
+        blocks = 2u;
+        log_q -= 1u;
     }
-}
-
-INLINE void forward_first_local(const __local V *from, __local V *o, const __local uint *tw, uint k) {
-    for (uint r = 0; r < 1u << (k - 2 - (k & 1u)); r++) {
-        const __local uint *t = tw + (r >> k);
-        FORWARD_FIRST(LOAD_LOCAL, t, r, r)
-    }
-}
-
-// The passes of forward between the first and the last on one lane, in place.
-INLINE void forward_middle(__local V *b, const __local uint *tw, uint k) {
-    uint blocks = first_h(k), log_q = k - 4 - (k & 1u);
-    tw += table_start(k) + 5 * blocks;
-    for (blocks *= 4; 4 * blocks < 1u << k; blocks *= 4) {
+    for (; log_q > 0u; blocks *= 4u) {
         uint q = 1u << log_q;
         for (uint r = 0; r < 1u << (k - 2); r++) {
             uint j = r >> log_q, i = r + 3 * (j << log_q);
-            V x0 = b[i], x1 = b[i + q], x2 = b[i + 2 * q], x3 = b[i + 3 * q];
+            V x0 = from[i], x1 = from[i + q], x2 = from[i + 2 * q], x3 = from[i + 3 * q];
             radix4(&x0, &x1, &x2, &x3, tw + j, blocks);
             b[i] = x0; b[i + q] = x2; b[i + 2 * q] = x1; b[i + 3 * q] = x3;
         }
+        from = b;
         tw += 5 * blocks;
-        log_q -= 2;
+        log_q -= 2u;
     }
 }
 
-INLINE void store_tile(TARGET to, uint lanes, uint n, const __local V *b, uint k) {
-    for (uint i = 0; i < 1u << k; i++) {
-        for (uint c = 0; c < lanes; c++) line_store(b[(c << k) + i], to.at + to.step * i + to.lane_step * c, n);
-    }
-}
-
-// The last pass of forward, from local memory to global memory.
+// The last pass of forward, from local memory (b; for k = 2 `from`) to global memory.
 INLINE void forward_last(TARGET to, uint lanes, uint n, const __local V *b, const __local uint *tw, uint k) {
-    if (k < 4u) {
-        // The first pass was all.
-        store_tile(to, lanes, n, b, k);
-        return;
-    }
     uint blocks = 1u << (k - 2);
     tw += table_words(k) - 5 * blocks;
     for (uint j = 0; j < blocks; j++) {
@@ -250,10 +207,10 @@ __kernel SINGLE void ntt_gather(const __global uint *in, ulong in_at, ulong in_p
     GROUP
     copy_table(tw, tables + table_at, k);
     SOURCE from = {in + in_at + in_pitch * row + in_lane * first, in_pitch << log_tiles, in_lane};
-#define READ(n) dit_first(from, count, n, b, tw, 31u, 0u, k, tables + reversed_at, true, scale);
+#define READ(n) load_reversed(from, count, n, b, k, tables + reversed_at);
     LOAD_COLUMNS(in_n, READ)
-#undef READ
-    for (uint c = 0; c < count; c++) dit_rest(b + (c << k), tw, k);
+    scale_lines(b, count << k, scale);
+    for (uint c = 0; c < count; c++) dit(b + (c << k), tw, k);
     uint blocks = count >> log_rows;
     for (uint m = 0; m < rows; m++) {
         uint j = row + m, place = ((j & ((1u << log_low) - 1u)) << (log_tiles - log_low)) | (j >> log_low);
@@ -274,9 +231,8 @@ __kernel SINGLE void ntt_inverse(__global uint *x, ulong at, ulong pitch, ulong 
     for (uint m = 0; m < rows; m++) specialise(tw + m * table, tables + table_at, k, tables[sigmas_at + lo + m]);
     __global uint *tile = x + at + pitch * (((ulong)hi << (k + log_stride)) + lo) + lane * first;
     SOURCE from = {tile, pitch << log_stride, lane};
-#define READ(n) dit_first(from, count, n, b, tw, log_blocks, table, k, tables + reversed_at, false, 0u);
     LOAD_COLUMNS(n, READ)
-    for (uint c = 0; c < count; c++) dit_rest(b + (c << k), tw + (c >> log_blocks) * table, k);
+    for (uint c = 0; c < count; c++) dit(b + (c << k), tw + (c >> log_blocks) * table, k);
     TARGET to = {tile, pitch << log_stride, lane};
 #define WRITE(n) store_tile(to, count, n, b, k);
     STORE_COLUMNS(n, WRITE)
@@ -297,14 +253,14 @@ __kernel SINGLE void ntt_turn(__global uint *x, ulong at, ulong pitch, ulong lan
     SOURCE from = {tile, pitch << log_stride, lane};
     LOAD_COLUMNS(n, READ)
 #undef READ
-    for (uint c = 0; c < count; c++) dit_rest(b + (c << k), tw + (c >> log_blocks) * table, k);
+    for (uint c = 0; c < count; c++) dit(b + (c << k), tw + (c >> log_blocks) * table, k);
     for (uint coset = 0; coset < cosets; coset++) {
         copy_table(tw2, tables + cosets_at + coset * table, k);
         for (uint c = 0; c < count; c++) {
-            forward_first_local(b + (c << k), b2, tw2, k);
-            forward_middle(b2, tw2, k);
+            const __local V *coefficients = b + (c << k);
+            forward(coefficients, b2, tw2, k);
             TARGET to = {tile + pitch * ((ulong)coset << log_height) + lane * c, pitch << log_stride, lane};
-#define WRITE(n) forward_last(to, 1u, n, b2, tw2, k);
+#define WRITE(n) forward_last(to, 1u, n, k == 2u ? coefficients : b2, tw2, k);
             STORE_COLUMNS(n, WRITE)
 #undef WRITE
         }
@@ -323,10 +279,10 @@ __kernel SINGLE void ntt_forward(const __global uint *x, ulong at, ulong pitch, 
     ulong start = ((ulong)q << (k + log_stride)) + lo;
     specialise(tw, tables + table_at, k, tables[sigmas_at + q]);
     SOURCE from = {x + at + pitch * start + lane * first, pitch << log_stride, lane};
-#define READ(n) forward_first_global(from, count, n, b, tw, k);
+#define READ(n) load_tile(from, count, n, b, k);
     LOAD_COLUMNS(n, READ)
 #undef READ
-    for (uint c = 0; c < count; c++) forward_middle(b + (c << k), tw, k);
+    for (uint c = 0; c < count; c++) forward(b + (c << k), b + (c << k), tw, k);
     TARGET to = {out + out_at + out_pitch * start + out_lane * first, out_pitch << log_stride, out_lane};
 #define WRITE(n) forward_last(to, count, n, b, tw, k);
     STORE_COLUMNS(out_n, WRITE)

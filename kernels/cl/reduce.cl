@@ -75,17 +75,30 @@ __kernel void row_sums(const __global uint *matrix, ulong matrix_at, const __glo
 
 #endif
 
+// Blocks of VEC rows for each work-item of add_opening.
+#if VEC == 16
+#define BLOCKS 8u
+#else
+#define BLOCKS 1u
+#endif
+
 // out[i] += (value - weight * sums[i]) * inverses[i], i < rows.
 // opening: the words of `value`, then the matrix of `weight` (e_map). The *_at are the words at which row 0 begins.
 __kernel void add_opening(__global uint *out, ulong out_at, const __global uint *sums, ulong sums_at,
                           const __global uint *inverses, ulong inverses_at, const __global uint *opening,
                           ulong rows) {
-    ulong i = (ulong)get_global_id(0) * VEC;
-    if (i >= rows) return;
-    uint n = (uint)min(rows - i, (ulong)VEC);
-    E sum = e_load(sums + sums_at + i * DEGREE, DEGREE, n);
-    E inverse = e_load(inverses + inverses_at + i * DEGREE, DEGREE, n);
-    E quotient = e_mul(e_sub(e_constant(opening), e_map(sum, opening + DEGREE)), inverse);
-    out += out_at + i * DEGREE;
-    e_store(e_add(e_load(out, DEGREE, n), quotient), out, n);
+    ulong start = (ulong)get_global_id(0) * (BLOCKS * VEC);
+    for (ulong i = start; i < min(start + BLOCKS * VEC, rows); i += VEC) {
+        uint n = (uint)min(rows - i, (ulong)VEC);
+        E sum, quotient, inverse, total;
+        e_load(sum, sums + sums_at + i * DEGREE, DEGREE, n);
+        e_load(inverse, inverses + inverses_at + i * DEGREE, DEGREE, n);
+        e_map(sum, opening + DEGREE);
+        for (uint k = 0; k < DEGREE; k++) quotient[k] = v_sub((V)opening[k], sum[k]);
+        e_mul(quotient, inverse);
+        __global uint *to = out + out_at + i * DEGREE;
+        e_load(total, to, DEGREE, n);
+        e_add(total, quotient);
+        e_store(total, to, n);
+    }
 }

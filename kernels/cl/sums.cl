@@ -18,48 +18,45 @@ INLINE uint f_reduce(ulong s) {
     return min(d, d + PRIME);
 }
 
-// SUMS: one sum for each element of a V. s_mul and s_scale add a product to each; s_bounded after every second one.
+// SUMS: one sum for each element of a V, changed in place. s_mul and s_scale add a product to each; s_bound must follow
+// every second one.
 // LANES: sums in which it does not matter which element a product came from.
 #if VEC == 16
 
 typedef struct { ulong8 even, odd; } SUMS;
 
-INLINE SUMS s_zero(void) {
-    SUMS s = {(ulong8)0, (ulong8)0};
-    return s;
+INLINE void s_clear(SUMS *s) {
+    s->even = s->odd = (ulong8)0;
 }
 
-INLINE SUMS s_bounded(SUMS s) {
-    s.even = BOUNDED(s.even);
-    s.odd = BOUNDED(s.odd);
-    return s;
+INLINE void s_bound(SUMS *s) {
+    s->even = BOUNDED(s->even);
+    s->odd = BOUNDED(s->odd);
 }
 
-INLINE SUMS s_mul(SUMS s, V x, V w) {
-    s.even += EVEN(x) * EVEN(w);
-    s.odd += ODD(x) * ODD(w);
-    return s;
+INLINE void s_mul(SUMS *s, V x, V w) {
+    s->even += EVEN(x) * EVEN(w);
+    s->odd += ODD(x) * ODD(w);
 }
 
-INLINE SUMS s_scale(SUMS s, V x, uint w) {
-    s.even += EVEN(x) * v_lanes(w);
-    s.odd += ODD(x) * v_lanes(w);
-    return s;
+INLINE void s_scale(SUMS *s, V x, uint w) {
+    s->even += EVEN(x) * v_lanes(w);
+    s->odd += ODD(x) * v_lanes(w);
 }
 
 // The sums, below BOUND, as field elements.
-INLINE V s_value(SUMS s) {
-    return v_reduce(s.even, s.odd);
+INLINE V s_value(const SUMS *s) {
+    return v_reduce(s->even, s->odd);
 }
 
-INLINE SUMS s_load(const __global ulong *p) {
-    SUMS s = {vload8(0, p), vload8(1, p)};
-    return s;
+INLINE void s_load(SUMS *s, const __global ulong *p) {
+    s->even = vload8(0, p);
+    s->odd = vload8(1, p);
 }
 
-INLINE void s_store(SUMS s, __global ulong *p) {
-    vstore8(s.even, 0, p);
-    vstore8(s.odd, 1, p);
+INLINE void s_store(const SUMS *s, __global ulong *p) {
+    vstore8(s->even, 0, p);
+    vstore8(s->odd, 1, p);
 }
 
 typedef ulong8 LANES;
@@ -84,17 +81,21 @@ INLINE uint l_value(LANES s) {
 
 typedef ulong SUMS;
 
-INLINE SUMS s_zero(void) { return 0; }
-INLINE SUMS s_bounded(SUMS s) { return BOUNDED(s); }
-INLINE SUMS s_mul(SUMS s, V x, V w) { return s + (ulong)x * w; }
-INLINE SUMS s_scale(SUMS s, V x, uint w) { return s + (ulong)x * w; }
-INLINE V s_value(SUMS s) { return f_reduce(s); }
-INLINE SUMS s_load(const __global ulong *p) { return *p; }
-INLINE void s_store(SUMS s, __global ulong *p) { *p = s; }
+INLINE void s_clear(SUMS *s) { *s = 0; }
+INLINE void s_bound(SUMS *s) { *s = BOUNDED(*s); }
+INLINE void s_mul(SUMS *s, V x, V w) { *s += (ulong)x * w; }
+INLINE void s_scale(SUMS *s, V x, uint w) { *s += (ulong)x * w; }
+INLINE V s_value(const SUMS *s) { return f_reduce(*s); }
+INLINE void s_load(SUMS *s, const __global ulong *p) { *s = *p; }
+INLINE void s_store(const SUMS *s, __global ulong *p) { *p = *s; }
 
 typedef ulong LANES;
 
-INLINE LANES l_mul(LANES s, V x, V w) { return s_bounded(s_mul(s, x, w)); }
+INLINE LANES l_mul(LANES s, V x, V w) {
+    s += (ulong)x * w;
+    return BOUNDED(s);
+}
+
 INLINE uint l_value(LANES s) { return f_reduce(s); }
 
 #endif

@@ -103,7 +103,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let m = matrix();
                 let (b, result) = timed(|| recursive.coset_lde_batch(m, added_bits, shift));
                 drop(result);
-                if std::env::var("KEEP").is_err() { rt.trim(); }
+                if std::env::var("KEEP").is_err() {
+                    rt.trim();
+                }
                 let (c, result) = timed(|| {
                     let out = coset_lde(&rt, &input, added_bits, shift)?;
                     rt.finish().map(|()| out)

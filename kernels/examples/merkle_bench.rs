@@ -110,7 +110,10 @@ fn race<F: HalField + Word, S: MerkleScheme<F>>(
         p3_wall / wall,
     );
     for command in rt.statistics().commands {
-        let old = before.iter().find(|c| c.name == command.name).map_or(0.0, |c| c.seconds);
+        let old = before
+            .iter()
+            .find(|c| c.name == command.name)
+            .map_or(0.0, |c| c.seconds);
         let ms = (command.seconds - old) * 1e3 / repetitions as f64;
         if ms >= 0.05 {
             println!("    {:20} {ms:8.2} ms", command.name);

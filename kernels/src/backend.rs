@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use p3_matrix::dense::RowMajorMatrix;
 use starkwright_hal::{
     Buffers, Caps, Commitment, Device, DeviceKind, DeviceMatrix, Evaluation, Extension, FriOps,
-    HalError, HalField, KernelTime, LdeOps, MerkleOps, MerkleScheme, MultiProof, Puzzle, Reduction,
-    Rows, Statistics, check_commit,
+    HalError, HalField, KernelTime, LdeOps, MerkleOps, MerkleScheme, MultiProof, Operation, Puzzle,
+    Reduction, Rows, Statistics, check_commit,
 };
 
 use crate::ops::merkle::Tree;
@@ -162,11 +162,12 @@ impl<F: HalField + Word> Buffers<F> for OpenCl {
         let words = (rows.end - rows.start) * matrix.width;
         // In place where one buffer holds them all.
         let within = |row: usize| row / matrix.rows_per_chunk;
-        if words > 0 && within(rows.start) == within(rows.end - 1) {
-            if let Some((buffer, at)) = matrix.locate(rows.start) {
-                let mapped = self.runtime.map::<F>(buffer, at, words)?;
-                return Ok(Rows::Mapped(Box::new(mapped)));
-            }
+        if words > 0
+            && within(rows.start) == within(rows.end - 1)
+            && let Some((buffer, at)) = matrix.locate(rows.start)
+        {
+            let mapped = self.runtime.map::<F>(buffer, at, words)?;
+            return Ok(Rows::Mapped(Box::new(mapped)));
         }
         let mut copied = Vec::with_capacity(words);
         let mut row = rows.start;
@@ -187,6 +188,32 @@ impl<F: HalField + Word> Buffers<F> for OpenCl {
     fn reshape(&self, matrix: Matrix, width: usize) -> Result<Matrix, HalError> {
         matrix.reshape(&self.runtime, width)
     }
+
+    fn supports(&self, operation: Operation) -> Result<(), HalError> {
+        let (height, width, added_bits) = match operation {
+            Operation::CosetLde {
+                height,
+                width,
+                added_bits,
+            } => (height, width, added_bits),
+            Operation::Dft { height, width } | Operation::Idft { height, width } => {
+                (height, width, 0)
+            }
+            Operation::Commit { .. } => return Ok(()),
+        };
+        let log_height = (height.max(1).ilog2() as usize).saturating_add(added_bits);
+        if log_height > MAX_LOG_HEIGHT as usize {
+            let why = format!("2^{log_height} rows exceed 2^{MAX_LOG_HEIGHT}");
+            return Err(HalError::unsupported(operation.name(), why));
+        }
+        // A matrix in several buffers is transformed a panel of whole columns at a time.
+        let (rows, most) = (1usize << log_height, self.runtime.max_alloc_words());
+        if rows > most && rows.saturating_mul(width) > most {
+            let why = format!("a column of {rows} words exceeds the largest allocation");
+            return Err(HalError::unsupported(operation.name(), why));
+        }
+        Ok(())
+    }
 }
 
 impl<F: HalField + Word> LdeOps<F> for OpenCl {
@@ -196,6 +223,9 @@ impl<F: HalField + Word> LdeOps<F> for OpenCl {
         added_bits: usize,
         shift: F,
     ) -> Result<Matrix, HalError> {
+        if shift.is_zero() {
+            return Err(HalError::invalid("coset_lde", "the shift is zero"));
+        }
         lde::coset_lde(&self.runtime, &evaluations, added_bits, shift)
     }
 

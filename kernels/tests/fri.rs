@@ -1,57 +1,78 @@
 //! Evaluation, reduced openings and folding on every device found, in both variants, word for word against the CPU
 //! reference. Debug builds poison fresh memory, so a word that no kernel wrote differs too.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use p3_field::{BasedVectorSpace, Field, PrimeCharacteristicRing, TwoAdicField};
 use p3_matrix::dense::RowMajorMatrix;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use starkwright_hal::{
-    BabyBear4, BabyBear5, Cpu, Evaluation, Extension, FriOps, HalField, KoalaBear4, KoalaBear5,
-    PointOpening, Reduction,
+    BabyBear4, BabyBear5, Cpu, Evaluation, Extension, FriOps, HalError, HalField, KoalaBear4,
+    KoalaBear5, PointOpening, Reduction,
 };
 use starkwright_kernels::ops::{evaluate, fold, reduce};
 use starkwright_kernels::{Matrix, Options, Runtime, Variant, Word};
 
-/// Devices to test, each in both variants, with its own largest allocation and with a small one.
-struct Bench {
-    whole: Runtime,
-    /// The same device, where a buffer holds at most [`SMALL`] bytes.
-    pieces: Runtime,
-}
-
-/// A few rows of the widest matrix drawn here.
+/// Bytes of the small largest allocation: a few rows of the widest matrix drawn here.
 const SMALL: u64 = 4096;
 const WIDEST: usize = 80;
 
-static BENCHES: LazyLock<Vec<Bench>> = LazyLock::new(|| {
-    let devices = Runtime::list().expect("the tests need an OpenCL library");
-    assert!(!devices.is_empty(), "the tests need an OpenCL device");
-    let open = |info, variant, max_alloc| {
-        let cache_dir = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("programs"));
-        let options = Options {
-            variant: Some(variant),
-            max_alloc,
-            cache_dir,
-            ..Options::default()
-        };
-        Runtime::open(info, options).expect("a listed device opens")
-    };
-    let variants = [Variant::Vector, Variant::Scalar];
-    devices
-        .iter()
-        .flat_map(|info| variants.map(|variant| (info, variant)))
-        .map(|(info, variant)| Bench {
-            whole: open(info, variant, None),
-            pieces: open(info, variant, Some(SMALL)),
+/// Every device found in both variants, each with its own largest allocation, or all with [`SMALL`].
+struct Devices {
+    whole: Vec<Runtime>,
+    pieces: Vec<Runtime>,
+}
+
+static DEVICES: LazyLock<Devices> = LazyLock::new(|| {
+    let found = Runtime::list().expect("the tests need an OpenCL library");
+    assert!(!found.is_empty(), "the tests need an OpenCL device");
+    let open = |max_alloc| {
+        let variants = [Variant::Vector, Variant::Scalar];
+        let both = found
+            .iter()
+            .flat_map(|info| variants.map(|variant| (info, variant)));
+        // llvmpipe takes half a minute to build the vector kernels of one extension, and they are not meant for it.
+        let both = both.filter(|(info, variant)| {
+            !info.name.contains("llvmpipe") || *variant == Variant::Scalar
+        });
+        both.map(|(info, variant)| {
+            let cache_dir = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("programs"));
+            let options = Options {
+                variant: Some(variant),
+                max_alloc,
+                cache_dir,
+                ..Options::default()
+            };
+            Runtime::open(info, options).expect("a listed device opens")
         })
         .collect()
+    };
+    Devices {
+        whole: open(None),
+        pieces: open(Some(SMALL)),
+    }
 });
 
-impl Bench {
-    fn runtime(&self, in_pieces: bool) -> &Runtime {
-        if in_pieces { &self.pieces } else { &self.whole }
+/// How matrices lie on the devices. Each program is built for one of them only: building takes most of the time here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Allocation {
+    Whole,
+    Pieces,
+}
+
+impl Allocation {
+    fn runtimes(self) -> &'static [Runtime] {
+        match self {
+            Self::Whole => &DEVICES.whole,
+            Self::Pieces => &DEVICES.pieces,
+        }
     }
 }
 
@@ -139,40 +160,44 @@ fn shape(log_height: impl Strategy<Value = usize>) -> impl Strategy<Value = Shap
 fn same_evaluations<F: HalField + Word, E: Extension<F>>(
     seed: u64,
     shapes: &[Shape],
-    pieces: bool,
+    allocation: Allocation,
 ) {
     let mut random = Random(seed);
-    let shift = if seed % 4 == 0 { F::ONE } else { F::GENERATOR };
+    let shift = if seed.is_multiple_of(4) {
+        F::ONE
+    } else {
+        F::GENERATOR
+    };
     let pool = random.points::<F, E>(shift, 3);
-    let matrices: Vec<RowMajorMatrix<F>> = shapes
+    let matrices = shapes
         .iter()
-        .map(|shape| random.matrix(shape.log_height, shape.width))
-        .collect();
-    let points: Vec<Vec<E>> = shapes
+        .map(|shape| random.matrix(shape.log_height, shape.width));
+    let matrices: Vec<RowMajorMatrix<F>> = matrices.collect();
+    let points = shapes
         .iter()
-        .map(|shape| shape.points.iter().map(|&i| pool[i]).collect())
-        .collect();
+        .map(|shape| shape.points.iter().map(|&i| pool[i]).collect());
+    let points: Vec<Vec<E>> = points.collect();
     fn requests<'a, M, E>(
         shapes: &[Shape],
         matrices: &'a [M],
         points: &'a [Vec<E>],
     ) -> Vec<Evaluation<'a, M, E>> {
+        let request = |((shape, matrix), points): ((&Shape, &'a M), &'a Vec<E>)| Evaluation {
+            matrix,
+            log_blowup: shape.log_blowup,
+            points,
+        };
         shapes
             .iter()
             .zip(matrices)
             .zip(points)
-            .map(|((shape, matrix), points)| Evaluation {
-                matrix,
-                log_blowup: shape.log_blowup,
-                points,
-            })
+            .map(request)
             .collect()
     }
     let expected = Cpu::<F>::new()
         .evaluate(shift, &requests(shapes, &matrices, &points))
         .expect("the reference evaluates");
-    for bench in BENCHES.iter() {
-        let rt = bench.runtime(pieces);
+    for rt in allocation.runtimes() {
         let on_device: Vec<Matrix> = matrices.iter().map(|matrix| upload(rt, matrix)).collect();
         let got = evaluate::evaluate::<F, E>(rt, shift, &requests(shapes, &on_device, &points));
         assert_eq!(
@@ -188,33 +213,38 @@ fn same_reduction<F: HalField + Word, E: Extension<F>>(
     seed: u64,
     log_height: usize,
     shapes: &[Shape],
-    pieces: bool,
+    allocation: Allocation,
 ) {
     let mut random = Random(seed);
-    let shift = F::GENERATOR;
-    let pool = random.points::<F, E>(shift, 3);
+    let pool = random.points::<F, E>(F::GENERATOR, 3);
     let alpha = random.extension();
-    let matrices: Vec<RowMajorMatrix<F>> = shapes
+    let matrices = shapes
         .iter()
-        .map(|shape| random.matrix(log_height, shape.width))
-        .collect();
-    let openings: Vec<Vec<PointOpening<E>>> = shapes
-        .iter()
-        .map(|shape| {
-            let mut opening = |&i: &usize| PointOpening {
-                point: pool[i],
-                // The reference divides by the first weight.
-                weight: random.extension::<F, E>() + E::from_basis_coefficients_fn(|_| F::TWO),
-                value: random.extension(),
-            };
-            shape
-                .points
-                .iter()
-                .map(&mut opening)
-                .filter(|open| !open.weight.is_zero())
-                .collect()
-        })
-        .collect();
+        .map(|shape| random.matrix(log_height, shape.width));
+    let matrices: Vec<RowMajorMatrix<F>> = matrices.collect();
+    let openings = shapes.iter().map(|shape| {
+        let opening = |&i: &usize| PointOpening {
+            point: pool[i],
+            weight: random.extension::<F, E>(),
+            value: random.extension(),
+        };
+        let openings = shape.points.iter().map(opening);
+        // The reference divides by weights.
+        openings
+            .filter(|opening| !opening.weight.is_zero())
+            .collect()
+    });
+    let openings: Vec<Vec<PointOpening<E>>> = openings.collect();
+    compare_reductions(log_height, alpha, &matrices, &openings, allocation);
+}
+
+fn compare_reductions<F: HalField + Word, E: Extension<F>>(
+    log_height: usize,
+    alpha: E,
+    matrices: &[RowMajorMatrix<F>],
+    openings: &[Vec<PointOpening<E>>],
+    allocation: Allocation,
+) {
     fn terms<'a, M, E: Copy>(
         matrices: &'a [M],
         openings: &[Vec<PointOpening<E>>],
@@ -225,14 +255,14 @@ fn same_reduction<F: HalField + Word, E: Extension<F>>(
         };
         matrices.iter().zip(openings).map(with).collect()
     }
+    let shift = F::GENERATOR;
     let expected = Cpu::<F>::new()
-        .reduce(log_height, shift, alpha, &terms(&matrices, &openings))
+        .reduce(log_height, shift, alpha, &terms(matrices, openings))
         .expect("the reference reduces");
-    for bench in BENCHES.iter() {
-        let rt = bench.runtime(pieces);
+    for rt in allocation.runtimes() {
         let on_device: Vec<Matrix> = matrices.iter().map(|matrix| upload(rt, matrix)).collect();
         let got =
-            reduce::reduce::<F, E>(rt, log_height, shift, alpha, &terms(&on_device, &openings))
+            reduce::reduce::<F, E>(rt, log_height, shift, alpha, &terms(&on_device, openings))
                 .expect("the device reduces");
         assert_eq!((got.height, got.width), (1 << log_height, E::DIMENSION));
         let got: Vec<F> = got.read_vec(rt).expect("the device answers");
@@ -240,12 +270,25 @@ fn same_reduction<F: HalField + Word, E: Extension<F>>(
     }
 }
 
+/// Rows of the largest word, P - 1, against powers of an element of such words: sums of products near their bound.
+fn same_sums_of_largest_words<F: HalField + Word, E: Extension<F>>(allocation: Allocation) {
+    let largest = F::from_montgomery_word(F::ORDER_U32 - 1).expect("a word below the prime");
+    let all_largest = E::from_basis_coefficients_fn(|_| largest);
+    let matrix = RowMajorMatrix::new(vec![largest; 40 << 7], 40);
+    let opening = PointOpening {
+        point: all_largest,
+        weight: all_largest,
+        value: E::ZERO,
+    };
+    compare_reductions(7, all_largest, &[matrix], &[vec![opening]], allocation);
+}
+
 fn same_fold<F: HalField + Word, E: Extension<F>>(
     seed: u64,
     log_height: usize,
     log_arity: usize,
     with_roll_in: bool,
-    pieces: bool,
+    allocation: Allocation,
 ) {
     let mut random = Random(seed);
     let beta: E = random.extension();
@@ -254,8 +297,7 @@ fn same_fold<F: HalField + Word, E: Extension<F>>(
     let expected = Cpu::<F>::new()
         .fold(&leaves, beta, log_arity, roll_in.as_ref())
         .expect("the reference folds");
-    for bench in BENCHES.iter() {
-        let rt = bench.runtime(pieces);
+    for rt in allocation.runtimes() {
         let on_device = upload(rt, &leaves);
         let roll_in = roll_in.as_ref().map(|matrix| upload(rt, matrix));
         let got = fold::fold::<F, E>(rt, &on_device, beta, log_arity, roll_in.as_ref())
@@ -282,45 +324,178 @@ fn check<S: Strategy>(strategy: S, case: impl Fn(S::Value)) {
 }
 
 macro_rules! over_each_extension {
-    ($($name:ident: $extension:ty;)*) => {$(
+    ($($name:ident: $extension:ty, $allocation:ident;)*) => {$(
         mod $name {
             use super::*;
 
+            const ALLOCATION: Allocation = Allocation::$allocation;
+
             #[test]
             fn evaluates_as_the_reference() {
-                let shapes = prop::collection::vec(shape(0..=9usize), 1..=3);
-                check((any::<u64>(), shapes, any::<bool>()), |(seed, shapes, pieces)| {
-                    same_evaluations::<_, $extension>(seed, &shapes, pieces);
+                let shapes = prop::collection::vec(shape(0..=10usize), 0..=3);
+                check((any::<u64>(), shapes), |(seed, shapes)| {
+                    same_evaluations::<_, $extension>(seed, &shapes, ALLOCATION);
                 });
             }
 
             #[test]
             fn reduces_as_the_reference() {
                 let shapes = prop::collection::vec(shape(Just(0)), 0..=3);
-                check(
-                    (any::<u64>(), 0..=9usize, shapes, any::<bool>()),
-                    |(seed, log_height, shapes, pieces)| {
-                        same_reduction::<_, $extension>(seed, log_height, &shapes, pieces);
-                    },
-                );
+                check((any::<u64>(), 0..=10usize, shapes), |(seed, log_height, shapes)| {
+                    same_reduction::<_, $extension>(seed, log_height, &shapes, ALLOCATION);
+                });
             }
 
             #[test]
             fn folds_as_the_reference() {
-                check(
-                    (any::<u64>(), 0..=8usize, 1..=4usize, any::<bool>(), any::<bool>()),
-                    |(seed, log_height, log_arity, roll_in, pieces)| {
-                        same_fold::<_, $extension>(seed, log_height, log_arity, roll_in, pieces);
-                    },
-                );
+                let shapes = (0..=8usize, 1..=4usize, any::<bool>());
+                check((any::<u64>(), shapes), |(seed, (log_height, log_arity, roll_in))| {
+                    same_fold::<_, $extension>(seed, log_height, log_arity, roll_in, ALLOCATION);
+                });
+            }
+
+            #[test]
+            fn folds_every_arity() {
+                for log_arity in 1..=4 {
+                    same_fold::<_, $extension>(7, 5, log_arity, true, ALLOCATION);
+                }
+            }
+
+            #[test]
+            fn sums_stay_in_bounds() {
+                same_sums_of_largest_words::<_, $extension>(ALLOCATION);
             }
         }
     )*};
 }
 
 over_each_extension! {
-    koala_bear_4: KoalaBear4;
-    koala_bear_5: KoalaBear5;
-    baby_bear_4: BabyBear4;
-    baby_bear_5: BabyBear5;
+    koala_bear_4: KoalaBear4, Pieces;
+    koala_bear_5: KoalaBear5, Whole;
+    baby_bear_4: BabyBear4, Whole;
+    baby_bear_5: BabyBear5, Pieces;
+}
+
+mod refusals {
+    use p3_koala_bear::KoalaBear;
+
+    use super::*;
+
+    type E = KoalaBear4;
+
+    fn runtime() -> &'static Runtime {
+        &DEVICES.whole[0]
+    }
+
+    fn matrix(height: usize, width: usize) -> Matrix {
+        Matrix::alloc(runtime(), height, width).expect("a small matrix fits")
+    }
+
+    /// Invalid arguments are told from what is not supported.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Refusal {
+        Invalid,
+        Unsupported,
+    }
+
+    fn refusal<T>(result: Result<T, HalError>) -> Refusal {
+        match result.err() {
+            Some(HalError::InvalidArgument { .. }) => Refusal::Invalid,
+            Some(HalError::Unsupported { .. }) => Refusal::Unsupported,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn evaluate_at(matrix: &Matrix, log_blowup: usize, shift: KoalaBear, z: E) -> Refusal {
+        let request = Evaluation {
+            matrix,
+            log_blowup,
+            points: &[z],
+        };
+        refusal(evaluate::evaluate(runtime(), shift, &[request]))
+    }
+
+    /// A point of the coset of size 8, and one outside of every coset.
+    fn points() -> (E, E) {
+        let inside = KoalaBear::GENERATOR * KoalaBear::two_adic_generator(3).exp_u64(5);
+        (
+            E::from(inside),
+            E::from_basis_coefficients_fn(|_| KoalaBear::TWO),
+        )
+    }
+
+    #[test]
+    fn evaluation() {
+        let (inside, outside) = points();
+        let shift = KoalaBear::GENERATOR;
+        assert_eq!(
+            evaluate_at(&matrix(8, 3), 0, shift, inside),
+            Refusal::Invalid
+        );
+        assert_eq!(
+            evaluate_at(&matrix(8, 3), 0, shift, E::ZERO),
+            Refusal::Invalid
+        );
+        assert_eq!(
+            evaluate_at(&matrix(6, 3), 0, shift, outside),
+            Refusal::Invalid
+        );
+        assert_eq!(
+            evaluate_at(&matrix(8, 3), 4, shift, outside),
+            Refusal::Invalid
+        );
+        assert_eq!(
+            evaluate_at(&matrix(8, 3), 0, KoalaBear::ZERO, outside),
+            Refusal::Unsupported
+        );
+    }
+
+    #[test]
+    fn reduction() {
+        let (inside, outside) = points();
+        let reduced = |log_height, height, point| {
+            let openings = vec![PointOpening {
+                point,
+                weight: E::ONE,
+                value: E::ONE,
+            }];
+            let matrix = &matrix(height, 3);
+            let terms = [Reduction { matrix, openings }];
+            refusal(reduce::reduce(
+                runtime(),
+                log_height,
+                KoalaBear::GENERATOR,
+                E::TWO,
+                &terms,
+            ))
+        };
+        assert_eq!(reduced(3, 8, inside), Refusal::Invalid);
+        assert_eq!(reduced(3, 16, outside), Refusal::Invalid);
+        assert_eq!(reduced(64, 16, outside), Refusal::Unsupported);
+    }
+
+    #[test]
+    fn folding() {
+        let fold = |leaves: &Matrix, log_arity, roll_in: Option<&Matrix>| {
+            refusal(fold::fold::<KoalaBear, E>(
+                runtime(),
+                leaves,
+                E::TWO,
+                log_arity,
+                roll_in,
+            ))
+        };
+        assert_eq!(fold(&matrix(4, 4), 0, None), Refusal::Invalid);
+        assert_eq!(fold(&matrix(4, 9), 1, None), Refusal::Invalid);
+        assert_eq!(fold(&matrix(3, 8), 1, None), Refusal::Invalid);
+        assert_eq!(
+            fold(&matrix(4, 8), 1, Some(&matrix(8, 4))),
+            Refusal::Invalid
+        );
+        assert_eq!(
+            fold(&matrix(4, 8), 1, Some(&matrix(4, 8))),
+            Refusal::Invalid
+        );
+        assert_eq!(fold(&matrix(4, 4 << 5), 5, None), Refusal::Unsupported);
+    }
 }

@@ -7,13 +7,12 @@ use p3_batch_stark::{ProverData, StarkInstance, prove_batch};
 use p3_field::PrimeCharacteristicRing;
 use p3_lookup::{Count, InteractionBuilder};
 use p3_matrix::dense::RowMajorMatrix;
-use p3_uni_stark::{StarkConfig, prove_with_preprocessed, setup_preprocessed};
+use p3_uni_stark::{prove_with_preprocessed, setup_preprocessed};
 use starkwright_hal::*;
-use starkwright_prover::challenger::{Failure, Grinding, Protocol};
-use starkwright_prover::config::{StockPcs, stock_pcs};
-use starkwright_prover::phases::Phases;
 use starkwright_prover::profile::LeafParameters;
-use starkwright_prover::prove::{BatchProver, BatchVerifier, UniProver, UniVerifier};
+use starkwright_prover::prove::{
+    BatchProver, BatchVerifier, UniProver, UniVerifier, oracle_config,
+};
 
 const SMALL: LeafParameters = LeafParameters {
     extension_degree: 5,
@@ -89,21 +88,6 @@ fn fibonacci<F: HalField>(height: usize, start: F) -> RowMajorMatrix<F> {
     RowMajorMatrix::new(values, 2)
 }
 
-type Oracle<F, E, S> =
-    StarkConfig<StockPcs<F, E, S>, E, Grinding<<S as Protocol<F, E>>::Transcript, Cpu<F>>>;
-
-fn oracle<F: HalField, E: Extension<F>, S: Protocol<F, E>>() -> Oracle<F, E, S> {
-    let grinding = Grinding::new(
-        S::transcript(),
-        Cpu::new(),
-        Failure::default(),
-        Phases::default(),
-    );
-    StarkConfig::new(stock_pcs::<F, E, S>(&SMALL), grinding)
-        .with_lookup_proof_of_work_bits(SMALL.lookup_pow_bits)
-        .with_ood_proof_of_work_bits(SMALL.ood_pow_bits)
-}
-
 macro_rules! batch {
     ($name:ident, $F:ty, $E:ty, $S:ty) => {
         #[test]
@@ -131,7 +115,7 @@ macro_rules! batch {
             .unwrap();
             let proof = prover.prove(&refs, &public).unwrap();
 
-            let config = oracle::<$F, $E, $S>();
+            let config = oracle_config::<$F, $E, $S>(&SMALL);
             let instances = StarkInstance::new_multiple(&airs, &refs, &public);
             let data = ProverData::from_instances(&config, &instances).unwrap();
             let stock = prove_batch(&config, &instances, &data).unwrap();
@@ -181,7 +165,7 @@ fn a_single_table_of_p3_keccak_air() {
             .unwrap();
     let proof = prover.prove(trace.clone(), &[]).unwrap();
     let air = p3_keccak_air::KeccakAir {};
-    let config = oracle::<F, KoalaBear5, Poseidon2Merkle>();
+    let config = oracle_config::<F, KoalaBear5, Poseidon2Merkle>(&SMALL);
     let data = setup_preprocessed(&config, &air, log)
         .unwrap()
         .map(|(data, _)| data);

@@ -27,7 +27,7 @@ pub(super) fn measure<B: Backend<Val>>(
         why: format!("no shape of {blocks} blocks"),
     })?;
     let bytes: Vec<u8> = (0..blocks * 136 - 1)
-        .map(|i| (i * 131 >> 3) as u8)
+        .map(|i| ((i * 131) >> 3) as u8)
         .collect();
     let segment = Segmenter::new(bytes.as_slice(), shape, [0; 8])
         .next()

@@ -1,5 +1,7 @@
 //! What a suite runs on.
 
+use std::time::Instant;
+
 use super::Effort;
 use crate::report::Row;
 
@@ -44,11 +46,12 @@ impl<B> Subjects<B> {
                 Some(small) if suite == "small-alloc" => small,
                 _ => &subject.device,
             };
+            let start = Instant::now();
             let result = check(device, subject.effort).and_then(|cases| {
                 subject
                     .row
                     .as_ref()
-                    .map_or(Ok(()), |row| row.ran(suite, cases))
+                    .map_or(Ok(()), |row| row.ran(suite, cases, start.elapsed()))
             });
             if let Err(why) = result {
                 let place = subject

@@ -74,7 +74,7 @@ pub(super) fn check<F: HalField, B: Backend<F>>(
 
     let elements = case.height * case.width;
     let divisors: Vec<usize> = (1..=elements.min(1 << 12))
-        .filter(|d| elements % d == 0)
+        .filter(|d| elements.is_multiple_of(*d))
         .collect();
     let width = divisors[case.divisor.index(divisors.len())];
     let cut = device.reshape(there, width).map_err(failed("reshape"))?;

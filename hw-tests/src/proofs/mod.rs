@@ -8,7 +8,7 @@ mod airs;
 mod oracle;
 
 pub use airs::{LookupAir, LookupTables, lookup_tables};
-pub use oracle::{OracleAir, OracleConfig, device_batch, device_uni, stock_batch, stock_uni};
+pub use oracle::{OracleAir, device_batch, device_uni, stock_batch, stock_uni};
 
 use starkwright_prover::profile::LeafParameters;
 

@@ -1,45 +1,34 @@
 //! The same proof twice: by a device's prover, and by p3's own.
 
 use p3_air::symbolic::SymbolicExpressionExt;
-use p3_air::{Air, BaseAir};
+use p3_air::{Air, BaseAir, DebugConstraintBuilder};
 use p3_batch_stark::folder::{
     ProverConstraintFolderWithLookups, VerifierConstraintFolderWithLookups,
 };
-use p3_batch_stark::{ProverData, StarkInstance, prove_batch};
 use p3_field::Algebra;
+use p3_lookup::InteractionSymbolicBuilder;
 use p3_matrix::dense::RowMajorMatrix;
 use p3_uni_stark::{
-    QuotientAir, StarkConfig, SymbolicAirBuilder, VerifierConstraintFolder,
-    prove_with_preprocessed, setup_preprocessed,
+    QuotientAir, SymbolicAirBuilder, VerifierConstraintFolder, prove_with_preprocessed,
+    setup_preprocessed,
 };
 use starkwright_hal::{Backend, Cpu, Extension, HalField};
 use starkwright_prover::ProverError;
-use starkwright_prover::challenger::{Failure, Grinding, Protocol};
-use starkwright_prover::config::{StockConfig, StockPcs, stock_pcs};
-use starkwright_prover::phases::Phases;
+use starkwright_prover::challenger::Protocol;
+use starkwright_prover::config::StockConfig;
 use starkwright_prover::profile::LeafParameters;
 use starkwright_prover::prove::{
-    BatchAir, BatchProver, BatchVerifier, UniAir, UniProver, UniVerifier,
+    BatchAir, BatchProver, BatchVerifier, OracleConfig, StockBatchProver, UniAir, UniProver,
+    UniVerifier, oracle_config,
 };
 
-/// p3's commitment scheme under the challenger that searches for the smallest witness.
-pub type OracleConfig<F, E, S> =
-    StarkConfig<StockPcs<F, E, S>, E, Grinding<<S as Protocol<F, E>>::Transcript, Cpu<F>>>;
-
-fn oracle<F: HalField, E: Extension<F>, S: Protocol<F, E>>(
-    parameters: &LeafParameters,
-) -> OracleConfig<F, E, S> {
-    let (failure, phases) = (Failure::default(), Phases::default());
-    let challenger = Grinding::new(S::transcript(), Cpu::new(), failure, phases);
-    StarkConfig::new(stock_pcs::<F, E, S>(parameters), challenger)
-        .with_lookup_proof_of_work_bits(parameters.lookup_pow_bits)
-        .with_ood_proof_of_work_bits(parameters.ood_pow_bits)
-}
-
-/// An AIR that the oracle proves with lookups: any AIR generic over its builder.
+/// An AIR that stock p3 proves with lookups: any AIR generic over its builder.
 pub trait OracleAir<F: HalField, E: Extension<F>, S: Protocol<F, E>>:
-    BatchAir<F, E, S, Cpu<F>>
+    BaseAir<F>
+    + Air<InteractionSymbolicBuilder<F, E>>
+    + for<'a> Air<DebugConstraintBuilder<'a, F, E>>
     + for<'a> Air<ProverConstraintFolderWithLookups<'a, OracleConfig<F, E, S>>>
+    + Clone
 {
 }
 
@@ -48,8 +37,11 @@ where
     F: HalField,
     E: Extension<F>,
     S: Protocol<F, E>,
-    A: BatchAir<F, E, S, Cpu<F>>
-        + for<'a> Air<ProverConstraintFolderWithLookups<'a, OracleConfig<F, E, S>>>,
+    A: BaseAir<F>
+        + Air<InteractionSymbolicBuilder<F, E>>
+        + for<'a> Air<DebugConstraintBuilder<'a, F, E>>
+        + for<'a> Air<ProverConstraintFolderWithLookups<'a, OracleConfig<F, E, S>>>
+        + Clone,
 {
 }
 
@@ -70,11 +62,10 @@ where
     A: OracleAir<F, E, S>,
     SymbolicExpressionExt<F, E>: Algebra<E>,
 {
-    let config = oracle::<F, E, S>(parameters);
-    let instances = StarkInstance::new_multiple(airs, traces, public_values);
-    let data =
-        ProverData::from_instances(&config, &instances).map_err(|e| format!("stock: {e}"))?;
-    let proof = prove_batch(&config, &instances, &data).map_err(|e| format!("stock: {e}"))?;
+    let log_heights: Vec<usize> = traces.iter().map(|trace| log_height(trace)).collect();
+    let proof = StockBatchProver::<F, E, S, A>::setup(parameters, airs.to_vec(), &log_heights)
+        .and_then(|prover| prover.prove(traces, public_values))
+        .map_err(|error| format!("stock: {error}"))?;
     postcard::to_allocvec(&proof).map_err(|e| e.to_string())
 }
 
@@ -135,7 +126,7 @@ where
     S: Protocol<F, E>,
     A: UniAir<F, E, S, Cpu<F>> + QuotientAir<OracleConfig<F, E, S>>,
 {
-    let config = oracle::<F, E, S>(parameters);
+    let config = oracle_config::<F, E, S>(parameters);
     let preprocessed = setup_preprocessed(&config, air, log_height(&trace))
         .map_err(|e| format!("stock: {e}"))?
         .map(|(data, _)| data);

@@ -3,6 +3,7 @@
 //!
 //! One process: drivers compile their programs once in each. See [`runtimes`](starkwright_hw_tests::runtimes) for the
 //! variables that choose, and [`report`](starkwright_hw_tests::report) for the table of what ran.
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod detectors;
 mod failures;

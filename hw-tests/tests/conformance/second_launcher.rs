@@ -79,16 +79,18 @@ impl<'a> Launcher<'a> {
         })
     }
 
-    /// Builds the source that our runtime last built under this name and with this option.
-    fn program(&self, wanted: &str, option: &str) -> Result<Program, String> {
+    /// Builds the source that our runtime last built under this name, and with these marks in its options or text.
+    fn program(&self, wanted: &str, marks: &[&str]) -> Result<Program, String> {
         let sources = self.opened.device.runtime().sources();
-        let built = sources.iter().rev().find_map(|source| match source {
+        let built = sources.into_iter().rev().find_map(|source| match source {
             ProgramSource::Source {
                 name,
                 options,
                 parts,
-            } if *name == wanted && options.contains(option) => {
-                Some((parts.concat(), options.clone()))
+            } if name == wanted => {
+                let text = parts.concat();
+                let marked = |mark: &&str| options.contains(*mark) || text.contains(*mark);
+                marks.iter().all(marked).then_some((text, options))
             }
             _ => None,
         });
@@ -150,7 +152,7 @@ impl<'a> Launcher<'a> {
         })();
         let ours = ours.map_err(|error: starkwright_hal::HalError| error.to_string())?;
 
-        let program = self.program("keccak_permute", "")?;
+        let program = self.program("keccak_permute", &[])?;
         let buffer = self.buffer(&input)?;
         let kernel = Kernel::builder()
             .program(&program)
@@ -205,7 +207,7 @@ impl<'a> Launcher<'a> {
         })();
         let ours = ours.map_err(|error: starkwright_hal::HalError| error.to_string())?;
 
-        let program = self.program("poseidon2_permute", &prime::<F>())?;
+        let program = self.program("poseidon2_permute", &[&prime::<F>(), &width(WIDTH)])?;
         let buffer = self.buffer(&words(&input))?;
         let kernel = Kernel::builder()
             .program(&program)
@@ -233,8 +235,8 @@ impl<'a> Launcher<'a> {
     where
         starkwright_kernels::OpenCl: MerkleOps<F>,
     {
-        let (log_height, width) = (6, 19);
-        let matrix = Fill::Random(13).matrix::<F>(1 << log_height, width);
+        let (log_height, columns) = (6, 19);
+        let matrix = Fill::Random(13).matrix::<F>(1 << log_height, columns);
         let device = &self.opened.device;
         let committed = device
             .upload(matrix.clone())
@@ -244,13 +246,13 @@ impl<'a> Launcher<'a> {
             .commit::<Poseidon2Merkle>(vec![matrix.clone()], log_height)
             .map_err(|error| error.to_string())?;
 
-        let program = self.program("poseidon2_rows", &prime::<F>())?;
+        let program = self.program("poseidon2_rows", &[&prime::<F>(), &width(16)])?;
         let input = self.buffer(&words(&matrix.values))?;
         let digests = self.buffer(&vec![u32::MAX; 8 << log_height])?;
         const FINISH: u32 = 2;
         let mut builder = Kernel::builder();
         builder.program(&program).name("poseidon2_rows");
-        builder.arg(&input).arg(0u64).arg(width as u32);
+        builder.arg(&input).arg(0u64).arg(columns as u32);
         for _ in 1..4 {
             builder.arg(&input).arg(0u64).arg(0u32);
         }
@@ -295,7 +297,7 @@ impl<'a> Launcher<'a> {
         let powers: Vec<F> = (0..height * height)
             .map(|i| root.exp_u64(((i / height) * (i % height)) as u64))
             .collect();
-        let program = self.program("ntt", &prime::<F>())?;
+        let program = self.program("ntt", &[&prime::<F>()])?;
         let input = self.buffer(&words(&matrix.values))?;
         let out = self.buffer(&vec![u32::MAX; height * width])?;
         let powers = self.buffer(&words(&powers))?;
@@ -327,4 +329,9 @@ impl<'a> Launcher<'a> {
 /// The option that tells one field's programs from another's.
 fn prime<F: HalField>() -> String {
     format!("-DPRIME={}u", F::ORDER_U32)
+}
+
+/// The line of the text that tells one Poseidon2's programs from the other's.
+fn width(width: usize) -> String {
+    format!("#define WIDTH {width}\n")
 }

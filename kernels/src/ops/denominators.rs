@@ -46,8 +46,8 @@ impl<F: HalField + Word, E: Extension<F>> Denominators<F, E> {
         Ok(Self { shift, points })
     }
 
-    /// Enqueues `1 / (z − x) + offset(z)` for every point `z`: with each point a matrix of one row for each `x`. Since the
-    /// order is bit-reversed, the rows for a smaller coset come first.
+    /// Enqueues `1 / (z − x) + offset(z)` for every point `z`: with each point a matrix of one row for each `x`. Since
+    /// the order is bit-reversed, the rows for a smaller coset come first.
     pub(super) fn enqueue(
         &self,
         rt: &Runtime,

@@ -27,6 +27,8 @@ const TILE: usize = 16;
 const MOST_PARTIAL: usize = 8 << 20;
 /// Work-items that keep a GPU busy.
 const BUSY: usize = 1 << 15;
+/// Most rows of a part in the scalar kernel: llvmpipe ends a work-item's loops after 65,535 rounds, without an error.
+const MOST_PART_ROWS: usize = 1 << 14;
 /// Work-items of a scalar work-group.
 const GROUP: usize = 64;
 
@@ -47,11 +49,10 @@ pub fn evaluate<F: HalField + Word, E: Extension<F>>(
         .iter()
         .map(log_rows)
         .collect::<Result<Vec<usize>, _>>()?;
-    let points = |request: &Evaluation<'_, Matrix, E>| request.points.to_vec();
     if requests
         .iter()
-        .flat_map(points)
-        .any(|point| point.is_zero())
+        .flat_map(|request| request.points)
+        .any(E::is_zero)
     {
         return Err(HalError::invalid(OP, "an opening point is zero"));
     }
@@ -211,7 +212,7 @@ impl Shares {
                 let across = columns.next_power_of_two().min(GROUP);
                 let wanted = (BUSY / columns.next_multiple_of(across)).max(1);
                 let parts = 1 << wanted.min(rows.div_ceil(GROUP)).ilog2();
-                let parts = parts.min(most);
+                let parts = parts.max(rows.div_ceil(MOST_PART_ROWS)).min(most);
                 Self {
                     parts,
                     part_rows: rows / parts,
@@ -259,8 +260,9 @@ impl<'a> Sums<'a> {
         let rt = self.rt;
         let terms = weights.len() * self.degree;
         // A part keeps two words for each of the terms of 16 columns.
-        let most_columns = (rt.max_alloc_words() / (2 * terms)) & !15;
-        let panel = most_columns.clamp(16, matrix.width.next_multiple_of(16));
+        let most_words = MOST_PARTIAL.min(rt.max_alloc_words());
+        let most_columns = most_words / (2 * terms * rows.div_ceil(MOST_PART_ROWS));
+        let panel = (most_columns & !15).max(16);
         let needed = Matrix {
             height: rows,
             ..matrix.clone()

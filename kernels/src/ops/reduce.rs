@@ -13,6 +13,8 @@ const OP: &str = "reduce";
 const ROWS: usize = 4;
 /// Rows of a vector work-item: the kernel's `BATCH`.
 const BATCH: usize = 64;
+/// Blocks of rows to which a vector work-item adds an opening: the kernel's `BLOCKS`.
+const BLOCKS: usize = 8;
 /// Work-items of a scalar work-group: the kernel's `GROUP`.
 const GROUP: usize = 64;
 
@@ -58,6 +60,10 @@ pub fn reduce<F: HalField + Word, E: Extension<F>>(
     };
     let powers = rt.upload(&powers_by_coefficient(alpha, widest))?;
     let add_opening = rt.kernel(&program, "add_opening")?;
+    let rows_each = match rt.variant() {
+        Variant::Vector => lanes(rt) * BLOCKS,
+        Variant::Scalar => lanes(rt),
+    };
     for term in opened() {
         let sums = row_sums(rt, &program, term.matrix, &powers, E::DIMENSION)?;
         for opening in &term.openings {
@@ -69,7 +75,7 @@ pub fn reduce<F: HalField + Word, E: Extension<F>>(
                 let (out, out_at) = run.locate(&reduced)?;
                 let (sums, sums_at) = run.locate(&sums)?;
                 let (inverses, inverses_at) = run.locate(inverses)?;
-                let (global, local) = row_of(run.rows.div_ceil(lanes(rt)), group(rt));
+                let (global, local) = row_of(run.rows.div_ceil(rows_each), group(rt));
                 rt.launch(
                     &add_opening,
                     global,

@@ -123,7 +123,11 @@ impl Runtime {
     #[must_use]
     pub fn sources(&self) -> Vec<ProgramSource> {
         // A poisoned lock still holds whole entries.
-        let programs = self.0.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let programs = self
+            .0
+            .programs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         programs.iter().map(|(source, _)| source.clone()).collect()
     }
 

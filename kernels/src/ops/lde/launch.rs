@@ -165,6 +165,11 @@ impl<'a> Launcher<'a> {
         matches!(self.schedule.passes.as_slice(), [Pass::Direct])
     }
 
+    /// Whether the last pass moves what it computes from the matrix between the passes to the result.
+    pub(super) fn ends_elsewhere(&self) -> bool {
+        matches!(self.schedule.passes.last(), Some(Pass::Forward { .. }))
+    }
+
     /// Enqueues all passes: from `input` to `out`, by way of `between` (which may be `out`). The views have `width`
     /// lanes for the vector kernels, and columns for the scalar ones.
     pub(super) fn run(
@@ -211,7 +216,12 @@ impl<'a> Launcher<'a> {
                     Arg::U32(reversed_at),
                 ]);
                 args.extend([scale, digit.bits, log_tiles, log_low].map(Arg::U32));
-                let tiles = Tiles { digit, log_rows: log_height, lone: log_tiles, buffers: 1 };
+                let tiles = Tiles {
+                    digit,
+                    log_rows: log_height,
+                    lone: log_tiles,
+                    buffers: 1,
+                };
                 self.tiles("ntt_gather", tiles, width, &[input, x], args)
             }
             Pass::Inverse {
@@ -226,7 +236,12 @@ impl<'a> Launcher<'a> {
                 args.extend(
                     [table_at, sigmas_at, reversed_at, digit.bits, digit.stride].map(Arg::U32),
                 );
-                let tiles = Tiles { digit, log_rows: log_height, lone: digit.stride, buffers: 1 };
+                let tiles = Tiles {
+                    digit,
+                    log_rows: log_height,
+                    lone: digit.stride,
+                    buffers: 1,
+                };
                 self.tiles("ntt_inverse", tiles, width, &[x], args)
             }
             Pass::Turn {
@@ -242,7 +257,12 @@ impl<'a> Launcher<'a> {
                 args.push(Arg::Buffer(&self.tables));
                 args.extend([table_at, sigmas_at, reversed_at, cosets_at, cosets].map(Arg::U32));
                 args.extend([log_height, digit.bits, digit.stride].map(Arg::U32));
-                let tiles = Tiles { digit, log_rows: log_height, lone: digit.stride, buffers: 2 };
+                let tiles = Tiles {
+                    digit,
+                    log_rows: log_height,
+                    lone: digit.stride,
+                    buffers: 2,
+                };
                 self.tiles("ntt_turn", tiles, width, &[x], args)
             }
             Pass::Forward {
@@ -257,7 +277,12 @@ impl<'a> Launcher<'a> {
                 self.scalar_width(&mut args, width);
                 args.push(Arg::Buffer(&self.tables));
                 args.extend([table_at, sigmas_at, digit.bits, digit.stride].map(Arg::U32));
-                let tiles = Tiles { digit, log_rows: log_out, lone: digit.stride, buffers: 1 };
+                let tiles = Tiles {
+                    digit,
+                    log_rows: log_out,
+                    lone: digit.stride,
+                    buffers: 1,
+                };
                 self.tiles("ntt_forward", tiles, width, &[x, out], args)
             }
             Pass::Direct => {
@@ -273,7 +298,12 @@ impl<'a> Launcher<'a> {
                 };
                 let items = width.div_ceil(lanes).next_multiple_of(group);
                 let global = [items, 1 << log_out, 1];
-                self.rt.launch(&self.kernel("ntt_direct")?, global, Some([group, 1, 1]), &args)
+                self.rt.launch(
+                    &self.kernel("ntt_direct")?,
+                    global,
+                    Some([group, 1, 1]),
+                    &args,
+                )
             }
         }
     }
@@ -304,7 +334,12 @@ impl<'a> Launcher<'a> {
         let count = tiles.digit.tiles(tiles.log_rows);
         match self.rt.variant() {
             Variant::Vector => {
-                let Group { lanes, group, log_rows, log_lanes } = self.lanes(tiles, width, views);
+                let Group {
+                    lanes,
+                    group,
+                    log_rows,
+                    log_lanes,
+                } = self.lanes(tiles, width, views);
                 let rows = 1 << log_rows;
                 args.extend([lanes as u32, group as u32, log_rows, log_lanes].map(Arg::U32));
                 args.extend([(group * 4 * LANE) << bits, rows * table].map(Arg::Local));
@@ -337,7 +372,9 @@ impl<'a> Launcher<'a> {
         let local = self.rt.info().local_memory as usize;
         let (line, table) = ((4 * LANE) << bits, 4 * network_words(bits));
         let used = (tiles.buffers - 1) * (line + table);
-        let room = (local.saturating_sub(used) / (line + table)).min(GROUP_LINES >> bits).max(1);
+        let room = (local.saturating_sub(used) / (line + table))
+            .min(GROUP_LINES >> bits)
+            .max(1);
         let count = tiles.digit.tiles(tiles.log_rows);
         let enough = 4 * self.rt.info().compute_units as usize;
         let mut group = width.min(room);
@@ -355,8 +392,18 @@ impl<'a> Launcher<'a> {
             log_rows += 1;
         }
         match log_rows {
-            0 => Group { lanes: width, group, log_rows, log_lanes: 31 },
-            _ => Group { lanes: width << log_rows, group: width << log_rows, log_rows, log_lanes: width.ilog2() },
+            0 => Group {
+                lanes: width,
+                group,
+                log_rows,
+                log_lanes: 31,
+            },
+            _ => Group {
+                lanes: width << log_rows,
+                group: width << log_rows,
+                log_rows,
+                log_lanes: width.ilog2(),
+            },
         }
     }
 

@@ -89,11 +89,16 @@ fn transform<F: HalField>(
         return Err(HalError::invalid(op, why));
     }
     let out = Matrix::alloc(rt, height << added_bits, width)?;
-    let schedule = schedule(transform, log_height, rt.variant(), limits(rt))?;
+    let schedule = schedule(transform, log_height, limits(rt))?;
     let launcher = Launcher::new::<F>(rt, &schedule)?;
     match (input.single(), out.single()) {
         (Some(from), Some(to)) => {
-            let whole = |buffer| Panel { buffer, at: 0, pitch: width, columns: width };
+            let whole = |buffer| Panel {
+                buffer,
+                at: 0,
+                pitch: width,
+                columns: width,
+            };
             panel(rt, &launcher, whole(from), whole(to))?;
         }
         _ => staged(rt, op, &launcher, input, &out)?,
@@ -112,13 +117,25 @@ struct Panel<'a> {
 
 impl<'a> Panel<'a> {
     fn view(self, columns: Columns) -> View<'a> {
-        let Self { buffer, at, pitch, .. } = self;
-        View { buffer, at, pitch, lane: LANE.min(pitch), columns }
+        let Self {
+            buffer, at, pitch, ..
+        } = self;
+        View {
+            buffer,
+            at,
+            pitch,
+            lane: LANE.min(pitch),
+            columns,
+        }
     }
 
     /// `columns` of the columns, from column `at` on.
     fn part(self, at: usize, columns: usize) -> Self {
-        Self { at: self.at + at, columns, ..self }
+        Self {
+            at: self.at + at,
+            columns,
+            ..self
+        }
     }
 }
 
@@ -126,7 +143,12 @@ impl<'a> Panel<'a> {
 ///
 /// The scalar kernels, and the vector kernels where all lines are on 64-byte boundaries, work in the result's memory.
 /// Elsewhere what lies between the passes goes to a scratch buffer with such lines, a few lanes at a time.
-fn panel(rt: &Runtime, launcher: &Launcher<'_>, from: Panel<'_>, to: Panel<'_>) -> Result<(), HalError> {
+fn panel(
+    rt: &Runtime,
+    launcher: &Launcher<'_>,
+    from: Panel<'_>,
+    to: Panel<'_>,
+) -> Result<(), HalError> {
     let width = from.columns;
     let in_place = |from: Panel<'_>, to: Panel<'_>, columns, lanes| {
         let to = to.view(columns);
@@ -140,18 +162,35 @@ fn panel(rt: &Runtime, launcher: &Launcher<'_>, from: Panel<'_>, to: Panel<'_>) 
     }
     let lane = LANE << launcher.log_out();
     let panel = (SCRATCH_WORDS.min(rt.max_alloc_words()) / lane).min(width.div_ceil(LANE));
-    let scratch = if panel > 0 { Some(rt.alloc(panel * lane)?) } else { None };
+    let scratch = match panel {
+        1.. if launcher.ends_elsewhere() => Some(rt.alloc(panel * lane)?),
+        _ => None,
+    };
     let mut at = 0;
     while at < width {
         // Whole lanes, then the rest.
         let lanes = ((width - at) / LANE).min(panel.max(1));
-        let (lanes, columns) = if lanes > 0 { (lanes, LANE) } else { (1, width - at) };
+        let (lanes, columns) = if lanes > 0 {
+            (lanes, LANE)
+        } else {
+            (1, width - at)
+        };
         let (from, to) = (from.part(at, lanes * columns), to.part(at, lanes * columns));
         let n = Columns::Some(columns);
         match &scratch {
             Some(buffer) => {
-                let between = Panel { buffer, at: 0, pitch: lanes * LANE, columns: lanes * LANE };
-                launcher.run(from.view(n), between.view(Columns::Stream), to.view(n), lanes)?;
+                let between = Panel {
+                    buffer,
+                    at: 0,
+                    pitch: lanes * LANE,
+                    columns: lanes * LANE,
+                };
+                launcher.run(
+                    from.view(n),
+                    between.view(Columns::Stream),
+                    to.view(n),
+                    lanes,
+                )?;
             }
             None => in_place(from, to, n, lanes)?,
         }
@@ -197,7 +236,12 @@ fn staged(
             let from = (&**buffer, Rect { at, pitch: width });
             rt.copy_rect(from, (&source, place), input.chunk_rows(chunk), columns)?;
         }
-        let whole = |buffer| Panel { buffer, at: 0, pitch: columns, columns };
+        let whole = |buffer| Panel {
+            buffer,
+            at: 0,
+            pitch: columns,
+            columns,
+        };
         panel(rt, launcher, whole(&source), whole(&result))?;
         for (chunk, buffer) in out.chunks.iter().enumerate() {
             let place = place(chunk * out.rows_per_chunk);

@@ -10,7 +10,6 @@ use starkwright_hal::{HalError, HalField};
 
 use super::plan::{Digit, Limits, MIN_BITS, digits};
 use super::table::{Network, Words, coset_shifts, reverse};
-use crate::Variant;
 
 /// What to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +82,6 @@ impl Schedule {
     pub(super) fn new<F: HalField>(
         transform: Transform<F>,
         log_height: u32,
-        variant: Variant,
         limits: Limits,
     ) -> Result<Self, HalError> {
         let log_out = match transform {
@@ -103,12 +101,12 @@ impl Schedule {
             let Some(digits) = digits(log_height, limits) else {
                 return Err(HalError::unsupported("ntt", "local memory holds no tile"));
             };
-            schedule.add(transform, &digits, variant);
+            schedule.add(transform, &digits);
         }
         Ok(schedule)
     }
 
-    fn add<F: HalField>(&mut self, transform: Transform<F>, digits: &[Digit], variant: Variant) {
+    fn add<F: HalField>(&mut self, transform: Transform<F>, digits: &[Digit]) {
         let n = self.log_height;
         let words = &mut self.words;
         let root = |bits: u32| F::two_adic_generator(bits as usize);
@@ -124,9 +122,9 @@ impl Schedule {
         let last = digits.len() - 1;
         for (place, &digit) in digits.iter().enumerate().rev() {
             let k = digit.bits;
-            let reversed_at = words.reversals(first_step_bits(variant, k));
+            let reversed_at = words.reversals(k);
             if place == last {
-                let table_at = words.network(Network::Dit, k, first_root(k), F::ONE, scale);
+                let table_at = words.network(Network::Dit, k, first_root(k), F::ONE);
                 let (scale, log_low) = (scale.montgomery_word(), digits[0].bits);
                 self.passes.push(Pass::Gather {
                     digit,
@@ -137,7 +135,7 @@ impl Schedule {
                 });
                 continue;
             }
-            let table_at = words.network(Network::Dit, k, first_root(k), F::ONE, F::ONE);
+            let table_at = words.network(Network::Dit, k, first_root(k), F::ONE);
             let sigmas = first_root(k + digit.stride)
                 .powers()
                 .take(1 << digit.stride);
@@ -164,7 +162,7 @@ impl Schedule {
             let shifts = coset_shifts(n, added_bits, shift);
             for s in &shifts {
                 let sigma = s.exp_power_of_2(digit.stride as usize);
-                words.network(Network::Forward, k, root(k), sigma, F::ONE);
+                words.network(Network::Forward, k, root(k), sigma);
             }
             let cosets = 1 << added_bits;
             self.passes.push(Pass::Turn {
@@ -176,13 +174,8 @@ impl Schedule {
                 cosets,
             });
             for &digit in &digits[1..] {
-                let table_at = words.network(
-                    Network::Forward,
-                    digit.bits,
-                    root(digit.bits),
-                    F::ONE,
-                    F::ONE,
-                );
+                let table_at =
+                    words.network(Network::Forward, digit.bits, root(digit.bits), F::ONE);
                 let sigmas_at = words.elements(forward_sigmas(n, digit, &shifts));
                 self.passes.push(Pass::Forward {
                     digit,
@@ -191,15 +184,6 @@ impl Schedule {
                 });
             }
         }
-    }
-}
-
-/// Bits of the tiles' first step's butterfly numbers: the kernels read their reversals.
-const fn first_step_bits(variant: Variant, k: u32) -> u32 {
-    match (variant, k % 2) {
-        (_, 0) => k - 2,
-        (Variant::Vector, _) => k - 3,
-        (Variant::Scalar, _) => k - 1,
     }
 }
 
@@ -255,7 +239,6 @@ struct Key {
     field: &'static str,
     transform: Transform<u32>,
     log_height: u32,
-    variant: Variant,
     limits: Limits,
 }
 
@@ -269,7 +252,6 @@ const MOST_WORDS: usize = 8 << 20;
 pub(super) fn schedule<F: HalField>(
     transform: Transform<F>,
     log_height: u32,
-    variant: Variant,
     limits: Limits,
 ) -> Result<Arc<Schedule>, HalError> {
     let word_transform = match transform {
@@ -284,14 +266,13 @@ pub(super) fn schedule<F: HalField>(
         field: F::NAME,
         transform: word_transform,
         log_height,
-        variant,
         limits,
     };
     if let Some(known) = recall(&key) {
         return Ok(known);
     }
     // Made without the lock: at worst two threads make the same one.
-    let made = Arc::new(Schedule::new(transform, log_height, variant, limits)?);
+    let made = Arc::new(Schedule::new(transform, log_height, limits)?);
     keep(key, Arc::clone(&made));
     Ok(made)
 }

@@ -44,16 +44,8 @@ impl Words {
         at
     }
 
-    /// The table of a network of size `2^k` over the root `w` of that order with the shift `sigma`; `scale` multiplies
-    /// all of the first radix-4 pass.
-    pub(super) fn network<F: HalField>(
-        &mut self,
-        network: Network,
-        k: u32,
-        w: F,
-        sigma: F,
-        scale: F,
-    ) -> u32 {
+    /// The table of a network of size `2^k` over the root `w` of that order with the shift `sigma`.
+    pub(super) fn network<F: HalField>(&mut self, network: Network, k: u32, w: F, sigma: F) -> u32 {
         let at = self.here();
         if k % 2 == 1 {
             self.elements([sigma.exp_power_of_2(k as usize - 1)]);
@@ -62,7 +54,6 @@ impl Words {
         // log2 of the kernel's h.
         for log_h in (k % 2..k - 1).step_by(2) {
             let step = (k - 2 - log_h) as usize;
-            let scale = if log_h == k % 2 { scale } else { F::ONE };
             let shift = sigma.exp_power_of_2(step);
             let mut theta: Vec<F> = w.exp_power_of_2(step).powers().take(1 << log_h).collect();
             if network == Network::Forward {
@@ -70,11 +61,11 @@ impl Words {
             }
             theta.iter_mut().for_each(|t| *t *= shift);
             let plane = |f: &dyn Fn(F) -> F| theta.iter().map(|&t| f(t)).collect::<Vec<_>>();
-            self.elements(plane(&|t| t * scale));
-            self.elements(plane(&|t| t.square() * scale));
-            self.elements(plane(&|t| t.cube() * scale));
-            self.elements(plane(&|t| t * i * scale));
-            self.elements(plane(&|t| -(t.cube() * i * scale)));
+            self.elements(plane(&|t| t));
+            self.elements(plane(&|t| t.square()));
+            self.elements(plane(&|t| t.cube()));
+            self.elements(plane(&|t| t * i));
+            self.elements(plane(&|t| -(t.cube() * i)));
         }
         at
     }
@@ -186,7 +177,7 @@ mod tests {
         };
         for network in [Network::Dit, Network::Forward] {
             let mut words = Words::default();
-            assert_eq!(words.network(network, k, w, sigma, F::ONE), 0);
+            assert_eq!(words.network(network, k, w, sigma), 0);
             assert_eq!(words.as_slice().len(), network_words(k));
             let table: Option<Vec<F>> = words
                 .as_slice()

@@ -1,0 +1,302 @@
+//! The command as a user runs it: results, JSON, exit codes, and what is left behind when something goes wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tiny_keccak::{Hasher, Keccak};
+
+/// Small segments under the profile for development: about a second each.
+const QUICK: [&str; 4] = ["--profile", "conjectured100", "--segment-blocks", "85"];
+
+/// A folder to work in.
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Runs the command in the folder, without settings from outside.
+    fn run(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_starkwright"))
+            .current_dir(self.folder.path())
+            .env_remove("STARKWRIGHT_BACKEND")
+            .env_remove("STARKWRIGHT_CONFIG")
+            .args(args)
+            .output()
+            .unwrap()
+    }
+
+    /// Proves a file, and returns the proof's path and the printed object.
+    fn prove(&self, input: &Path, name: &str, more: &[&str]) -> (PathBuf, Value) {
+        let output = self.path(name);
+        let mut args = vec![
+            "prove",
+            "keccak",
+            "--json",
+            "-i",
+            text(input),
+            "-o",
+            text(&output),
+        ];
+        args.extend(QUICK);
+        args.extend(more);
+        let done = self.run(&args);
+        assert_eq!(code(&done), 0, "{}", complaint(&done));
+        (output, serde_json::from_slice(&done.stdout).unwrap())
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let mut digest = [0; 32];
+    let mut keccak = Keccak::v256();
+    keccak.update(bytes);
+    keccak.finalize(&mut digest);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn proves_and_verifies_a_file() {
+    let bench = Bench::new();
+    let bytes: Vec<u8> = (0..30_000u32).map(|i| (i * 7) as u8).collect();
+    let input = bench.file("input", &bytes);
+    let (proof, proved) = bench.prove(&input, "proof", &[]);
+    assert_eq!(proved["digest"], digest(&bytes));
+    assert_eq!(proved["length"], 30_000);
+    assert_eq!(proved["segments"], 3);
+    assert_eq!(proved["zero_knowledge"], false);
+    assert!(proved["security_bits"].as_f64().unwrap() >= 100.0);
+    assert_eq!(proved["proof_bytes"], fs::metadata(&proof).unwrap().len());
+
+    let least = ["--profile", "conjectured100"];
+    let verify = |more: &[&str]| {
+        let mut args = vec!["verify", text(&proof), "--json"];
+        args.extend(more);
+        let done = bench.run(&args);
+        let printed: Value = serde_json::from_slice(&done.stdout).unwrap();
+        (code(&done), printed)
+    };
+    let (status, verified) = verify(&[&least[..], &["-i", text(&input)]].concat());
+    assert_eq!(
+        (status, &verified["valid"], &verified["complete"]),
+        (0, &true.into(), &true.into())
+    );
+    assert_eq!(verified["digest"], proved["digest"]);
+
+    // Weaker than asked for, another context, another file.
+    assert_eq!(verify(&[]).0, 1);
+    assert_eq!(verify(&[&least[..], &["--context", "1"]].concat()).0, 1);
+    let other = bench.file("other", b"something else");
+    assert_eq!(verify(&[&least[..], &["-i", text(&other)]].concat()).0, 1);
+}
+
+#[test]
+fn the_empty_file_has_the_digest_of_nothing() {
+    let bench = Bench::new();
+    let input = bench.file("empty", b"");
+    let (_, proved) = bench.prove(&input, "proof", &[]);
+    // Known answer: Keccak-256 of the empty string (Ethereum yellow paper, KEC(())).
+    assert_eq!(
+        proved["digest"],
+        "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+    );
+    assert_eq!(proved["length"], 0);
+}
+
+#[test]
+fn a_context_is_bound_and_malformed_ones_are_refused() {
+    let bench = Bench::new();
+    let input = bench.file("input", b"abc");
+    let (proof, _) = bench.prove(&input, "proof", &["--context", "0x2a"]);
+    let verify = |context: &str| {
+        code(&bench.run(&[
+            "verify",
+            text(&proof),
+            "--profile",
+            "conjectured100",
+            "--context",
+            context,
+        ]))
+    };
+    assert_eq!(verify("2a"), 0);
+    assert_eq!(verify("2b"), 1);
+    let long = "1".repeat(65);
+    // Not hexadecimal, too long, not below the field's order.
+    for bad in ["", "0x", "xyz", "ffffffff", &long] {
+        assert_eq!(verify(bad), 2, "{bad}");
+    }
+}
+
+#[test]
+fn damaged_proof_files_are_invalid() {
+    let bench = Bench::new();
+    let input = bench.file("input", b"abc");
+    let (proof, _) = bench.prove(&input, "proof", &[]);
+    let whole = fs::read(&proof).unwrap();
+    let verify = |bytes: &[u8]| {
+        let path = bench.file("damaged", bytes);
+        code(&bench.run(&["verify", text(&path), "--profile", "conjectured100"]))
+    };
+    assert_eq!(verify(&whole), 0);
+    for cut in [0, 3, 40, whole.len() / 2, whole.len() - 1] {
+        assert_eq!(verify(&whole[..cut]), 1, "cut at {cut}");
+    }
+    for at in [0, 5, 6, 9, 49, 600, whole.len() / 2, whole.len() - 1] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        assert_eq!(verify(&flipped), 1, "flipped at {at}");
+    }
+    let mut longer = whole;
+    longer.push(0);
+    assert_eq!(verify(&longer), 1);
+}
+
+#[test]
+fn bad_usage_and_input_exit_with_2_and_leave_nothing() {
+    let bench = Bench::new();
+    let input = bench.file("input", b"abc");
+    let (input, output) = (text(&input).to_owned(), bench.path("proof"));
+    let prove = |args: &[&str]| {
+        let mut all = vec!["prove", "keccak", "-o", text(&output)];
+        all.extend(args);
+        bench.run(&all)
+    };
+    let folder = text(bench.folder.path()).to_owned();
+    let cases: [&[&str]; 7] = [
+        &["-i", "missing"],
+        &["-i", &folder],
+        &["-i", &input, "--backend", "vulkan"],
+        &["-i", &input, "--backend", "shadow:shadow:cpu"],
+        &["-i", &input, "--segment-blocks", "7"],
+        &["-i", &input, "--profile", "weak"],
+        &["-i", &input, "--config", "missing.toml"],
+    ];
+    for args in cases {
+        let done = prove(args);
+        assert_eq!(code(&done), 2, "{args:?}: {}", complaint(&done));
+    }
+    // The errors list what would have been valid.
+    assert!(complaint(&prove(cases[2])).contains("known: cpu"));
+    assert!(complaint(&prove(cases[4])).contains("85, 341, 1365, 5461"));
+    assert!(complaint(&prove(cases[5])).contains("proven100"));
+    bench.file("bad.toml", b"[device]\nbackend = \"cpu\"\nspeed = 11\n");
+    assert_eq!(code(&prove(&["-i", &input, "--config", "bad.toml"])), 2);
+    let left: Vec<_> = fs::read_dir(bench.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.to_string_lossy().contains("proof")),
+        "{left:?}"
+    );
+    assert_eq!(code(&bench.run(&["verify", "missing"])), 2);
+}
+
+#[test]
+fn a_missing_opencl_library_is_a_device_failure_that_says_so() {
+    let bench = Bench::new();
+    let input = bench.file("input", b"abc");
+    let done = Command::new(env!("CARGO_BIN_EXE_starkwright"))
+        .args([
+            "prove",
+            "keccak",
+            "--backend",
+            "opencl",
+            "-i",
+            text(&input),
+            "-o",
+            text(&bench.path("proof")),
+        ])
+        .env("OPENCL_DYLIB_PATH", "/nonexistent/libOpenCL.so")
+        // Nor may the system's one be found.
+        .env("LD_LIBRARY_PATH", "/nonexistent")
+        .output()
+        .unwrap();
+    if done.status.success() {
+        println!(
+            "skipped: the loader finds the system's OpenCL library whatever the environment says"
+        );
+        return;
+    }
+    assert!([2, 3].contains(&code(&done)), "{}", complaint(&done));
+    assert!(complaint(&done).contains("cpu"), "{}", complaint(&done));
+}
+
+#[test]
+fn finished_segments_survive_and_are_resumed() {
+    let bench = Bench::new();
+    let bytes = vec![9u8; 30_000];
+    let input = bench.file("input", &bytes);
+    let (whole, _) = bench.prove(&input, "whole", &[]);
+    let whole = fs::read(whole).unwrap();
+    // What a run that was cut off in its third segment leaves: a torn record behind whole ones.
+    bench.file("proof.partial", &whole[..whole.len() - 1000]);
+    let mut args = vec!["prove", "keccak", "-i", text(&input), "-o", "proof"];
+    args.extend(QUICK);
+    assert_eq!(
+        code(&bench.run(&args)),
+        2,
+        "an interrupted run is not overwritten"
+    );
+    let (resumed, printed) = bench.prove(&input, "proof", &["--resume"]);
+    assert_eq!(printed["resumed_segments"], 2);
+    assert!(
+        fs::read(resumed).unwrap() == whole,
+        "a resumed file differs from an uninterrupted one"
+    );
+    assert!(!bench.path("proof.partial").exists());
+
+    // Segments of another input are not taken over.
+    bench.file("proof.partial", &whole[..whole.len() - 1000]);
+    let other = bench.file("other", &[8u8; 12_000]);
+    let (_, printed) = bench.prove(&other, "proof", &["--resume"]);
+    assert_eq!(printed["resumed_segments"], 0);
+    assert_eq!(printed["digest"], digest(&[8u8; 12_000]));
+}
+
+#[test]
+fn devices_are_listed_and_tested() {
+    let bench = Bench::new();
+    let done = bench.run(&["devices", "--json"]);
+    assert_eq!(code(&done), 0);
+    let listed: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(listed[0]["selector"], "cpu");
+    let done = bench.run(&["devices", "--test", "cpu", "--json"]);
+    assert_eq!(code(&done), 0, "{}", complaint(&done));
+    for device in listed.as_array().unwrap() {
+        let selector = device["selector"].as_str().unwrap();
+        let done = bench.run(&["devices", "--test", selector]);
+        assert_eq!(code(&done), 0, "{selector}: {}", complaint(&done));
+    }
+}
