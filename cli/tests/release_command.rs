@@ -1,4 +1,10 @@
 //! The command as a user runs it: results, JSON, exit codes, and what is left behind when something goes wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,12 @@
 //! ```text
 //! GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo run --release -p starkwright-kernels --example fri_bench -- [LOG_HEIGHT [WIDTH [REPETITIONS]]]
 //! ```
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may"
+)]
 #![allow(unsafe_code)]
 
 use std::error::Error;

@@ -8,6 +8,12 @@
 //! Prints medians of interleaved repetitions: the ratio p3 / ours of the process' CPU time and of wall time, where p3 is
 //! the better of its two transforms, and our seconds per kernel on the device. Both sides allocate their result inside
 //! the timed call. Without the tunable p3 gets no huge pages, and the ratio flatters us.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may"
+)]
 #![allow(unsafe_code)]
 
 use std::time::Instant;

@@ -9,6 +9,12 @@
 //! seconds per kernel on the device. Both sides allocate their tree inside the timed call and end with the root on the
 //! host. Without the tunable p3 gets no huge pages, and the ratio flatters us. `FIELD=babybear` and `VARIANT=scalar`
 //! change what is measured.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may"
+)]
 #![allow(unsafe_code)]
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,12 @@
 //! Evaluation, reduced openings and folding on every device found, in both variants, word for word against the CPU
 //! reference. Debug builds poison fresh memory, so a word that no kernel wrote differs too.
 #![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may"
+)]
+#![allow(
     clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking, in its helpers too"

@@ -1,5 +1,11 @@
 //! Permutations, Merkle trees, openings and grinding on every device found, in both variants, word for word against p3.
 //! Debug builds poison fresh memory, so a digest that no kernel wrote differs too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may"
+)]
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};

@@ -1,6 +1,12 @@
 //! Proofs made through the device interface equal those of stock p3, byte for byte, and stock p3 verifies them.
 //!
 //! The oracle is p3's own commitment scheme under a challenger that grinds for the smallest witness.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may"
+)]
 
 use p3_air::{Air, AirBuilder, BaseAir, WindowAccess};
 use p3_batch_stark::{ProverData, StarkInstance, prove_batch};
