@@ -183,7 +183,9 @@ INLINE V v_load_n(const __global uint *p, uint n) {
 INLINE void v_store_n(V v, __global uint *p, uint n) {
     uint t[16];
     vstore16(v, 0, t);
-    for (uint i = 0; i < n; i++) p[i] = t[i];
+    for (uint i = 0; i < 16u; i++) {
+        if (i < n) p[i] = t[i];
+    }
 }
 
 #else

@@ -183,6 +183,35 @@ INLINE void forward_last(TARGET to, uint lanes, uint n, const __local V *b, cons
     }
 }
 
+// A row of `words` words, with 16 more behind it, to global memory that starts `past` words after a 64-byte boundary:
+// whole lines of memory past the caches, the ends as they come.
+INLINE void store_row(const __local uint *row, uint words, __global uint *to, uint past) {
+    uint i = (16u - past) & 15u;
+    if (i != 0u) v_store_n(vload16(0, row), to, i);
+    for (; i + 16u <= words; i += 16u) STREAM_STORE(vload16(0, row + i), to + i);
+    if (i < words) v_store_n(vload16(0, row + i), to + i, words - i);
+}
+
+// As forward_last for whole lanes next to each other, each row of which starts anywhere: the words go by way of `rows`,
+// 4 lines for each lane and one more, where a row is in one piece. `past` belongs to to.at.
+INLINE void forward_last_shifted(TARGET to, uint past, uint lanes, const __local V *b, const __local uint *tw, uint k,
+                                 __local V *rows) {
+    uint blocks = 1u << (k - 2);
+    tw += table_words(k) - 5 * blocks;
+    for (uint j = 0; j < blocks; j++) {
+        for (uint c = 0; c < lanes; c++) {
+            const __local V *o = b + (c << k) + 4 * j;
+            V x0 = o[0], x1 = o[1], x2 = o[2], x3 = o[3];
+            radix4(&x0, &x1, &x2, &x3, tw + j + (c >> 31), blocks);
+            rows[c] = x0; rows[lanes + c] = x2; rows[2 * lanes + c] = x1; rows[3 * lanes + c] = x3;
+        }
+        for (uint i = 0; i < 4u; i++) {
+            ulong offset = to.step * (4 * j + i);
+            store_row((const __local uint *)(rows + i * lanes), 16u * lanes, to.at + offset, (past + (uint)offset) & 15u);
+        }
+    }
+}
+
 // ---- kernels ----
 //
 // A matrix is given by its buffer, the word where it starts (`at`), the words from row to row (`pitch`) and from lane to
@@ -273,7 +302,7 @@ __kernel SINGLE void ntt_forward(const __global uint *x, ulong at, ulong pitch, 
                                  __global uint *out, ulong out_at, ulong out_pitch, ulong out_lane, uint out_n,
                                  const __global uint *tables, uint table_at, uint sigmas_at, uint k, uint log_stride,
                                  uint lanes, uint group, uint log_rows, uint log_blocks,
-                                 __local V *b, __local uint *tw) {
+                                 __local V *b, __local uint *tw, __local V *rows_of_4) {
     GROUP
     uint lo = row & ((1u << log_stride) - 1u), q = row >> log_stride;
     ulong start = ((ulong)q << (k + log_stride)) + lo;
@@ -283,8 +312,9 @@ __kernel SINGLE void ntt_forward(const __global uint *x, ulong at, ulong pitch, 
     LOAD_COLUMNS(n, READ)
 #undef READ
     for (uint c = 0; c < count; c++) forward(b + (c << k), b + (c << k), tw, k);
-    TARGET to = {out + out_at + out_pitch * start + out_lane * first, out_pitch << log_stride, out_lane};
-#define WRITE(n) forward_last(to, count, n, b, tw, k);
-    STORE_COLUMNS(out_n, WRITE)
-#undef WRITE
+    ulong out_start = out_at + out_pitch * start + out_lane * first;
+    TARGET to = {out + out_start, out_pitch << log_stride, out_lane};
+    if (out_n == STREAM) forward_last(to, count, STREAM, b, tw, k);
+    else if (out_n == 16u) forward_last_shifted(to, (uint)out_start & 15u, count, b, tw, k, rows_of_4);
+    else forward_last(to, count, out_n, b, tw, k);
 }

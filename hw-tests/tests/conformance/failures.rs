@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use p3_koala_bear::KoalaBear;
-use starkwright_hal::{Device, HalError, KoalaBear5, Poseidon2Merkle};
+use starkwright_hal::{Backend, Cpu, Device, HalError, KoalaBear5, Poseidon2Merkle, Shadow};
 use starkwright_hw_tests::expectations::Quirk;
+use starkwright_hw_tests::faulty::{Fault, Faulty};
 use starkwright_hw_tests::proofs::{LookupTables, QUICK, device_batch, lookup_tables};
 use starkwright_hw_tests::runtimes::{self, Opened, long};
 use starkwright_kernels::{FaultPlan, OpenCl, Options};
@@ -18,7 +19,7 @@ type F = KoalaBear;
 
 /// A proof with every kind of operation in it: preprocessed columns, lookups, mixed heights, grinding, folds. It is
 /// verified by stock p3.
-fn job(device: &OpenCl) -> Result<Vec<u8>, ProverError> {
+fn job<B: Backend<F>>(device: &B) -> Result<Vec<u8>, ProverError> {
     let LookupTables {
         airs,
         traces,
@@ -45,6 +46,7 @@ fn failures() {
             builds(opened, &wanted)?,
             reads(opened, &wanted)?,
             damaged_cache(opened, &wanted)?,
+            wrong_results(opened)?,
         ];
         Ok(cases.iter().sum())
     })
@@ -203,6 +205,44 @@ fn reads(opened: &Opened, wanted: &[u8]) -> Result<u64, String> {
         ));
     }
     Ok(tried.len() as u64)
+}
+
+/// A device that computes wrongly. Stock p3 rejects the proof where a wrong word is in it; a codeword with a wrong element
+/// is still near a polynomial, its proof may pass and differs in its bytes: [`Shadow`] finds every one.
+fn wrong_results(opened: &Opened) -> Result<u64, String> {
+    let faulty = |fault| Faulty::<F, OpenCl>::new(opened.device.clone(), fault);
+    let in_the_proof = [Fault::Cap, Fault::OpenedRow, Fault::Path, Fault::Evaluation];
+    for fault in in_the_proof {
+        match job(&faulty(fault)) {
+            Err(ProverError::Rejected { .. }) => {}
+            other => return Err(format!("{fault:?}: {:?}", other.map(|_| ()))),
+        }
+    }
+    let before = opened.device.statistics().live_bytes;
+    let on_the_way = [
+        Fault::LdeElement,
+        Fault::LdeTwiddle,
+        Fault::Unreduced,
+        Fault::Unwritten,
+        Fault::Kept,
+        Fault::Reduction,
+        Fault::Fold,
+        Fault::Witness,
+    ];
+    for fault in in_the_proof.into_iter().chain(on_the_way) {
+        let shadow = Shadow::new(faulty(fault), Cpu::<F>::new()).keeping_no_inputs();
+        match job(&shadow) {
+            Err(ProverError::Hal(HalError::Mismatch { .. })) => {}
+            other => return Err(format!("{fault:?} under shadow: {:?}", other.map(|_| ()))),
+        }
+    }
+    match opened.device.statistics().live_bytes {
+        after if after == before => Ok((2 * in_the_proof.len() + on_the_way.len()) as u64),
+        after => Err(format!(
+            "{} bytes are left by wrong results",
+            after - before
+        )),
+    }
 }
 
 /// Files of built programs that are cut short, changed or empty are built again, and never reach the driver.

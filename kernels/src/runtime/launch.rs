@@ -86,7 +86,12 @@ impl Runtime {
                     Arg::Local(bytes) => handle.set_local(index, *bytes),
                 }?;
             }
-            let event = queue.launch(handle, &global, local.as_ref())?;
+            let mems = args.iter().filter_map(|arg| match arg {
+                Arg::Buffer(buffer) => Some(buffer.mem().share()),
+                _ => None,
+            });
+            let mems = mems.collect::<Result<Vec<_>, _>>()?;
+            let event = queue.launch(handle, &global, local.as_ref())?.using(mems);
             // Some drivers (rusticl) keep a kernel's last buffers alive with the kernel, which lives long here.
             for (index, arg) in (0u32..).zip(args) {
                 if let Arg::Buffer(_) = arg {

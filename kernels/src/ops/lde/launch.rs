@@ -221,6 +221,7 @@ impl<'a> Launcher<'a> {
                     log_rows: log_height,
                     lone: log_tiles,
                     buffers: 1,
+                    shifted: false,
                 };
                 self.tiles("ntt_gather", tiles, width, &[input, x], args)
             }
@@ -241,6 +242,7 @@ impl<'a> Launcher<'a> {
                     log_rows: log_height,
                     lone: digit.stride,
                     buffers: 1,
+                    shifted: false,
                 };
                 self.tiles("ntt_inverse", tiles, width, &[x], args)
             }
@@ -262,6 +264,7 @@ impl<'a> Launcher<'a> {
                     log_rows: log_height,
                     lone: digit.stride,
                     buffers: 2,
+                    shifted: false,
                 };
                 self.tiles("ntt_turn", tiles, width, &[x], args)
             }
@@ -282,6 +285,7 @@ impl<'a> Launcher<'a> {
                     log_rows: log_out,
                     lone: digit.stride,
                     buffers: 1,
+                    shifted: true,
                 };
                 self.tiles("ntt_forward", tiles, width, &[x, out], args)
             }
@@ -345,6 +349,9 @@ impl<'a> Launcher<'a> {
                 args.extend([(group * 4 * LANE) << bits, rows * table].map(Arg::Local));
                 if tiles.buffers == 2 {
                     args.extend([(4 * LANE) << bits, table].map(Arg::Local));
+                }
+                if tiles.shifted {
+                    args.push(Arg::Local((4 * group + 1) * 4 * LANE));
                 }
                 let global = [count / rows, lanes.div_ceil(group), 1];
                 self.rt.launch(&kernel, global, Some([1, 1, 1]), &args)
@@ -429,6 +436,8 @@ struct Tiles {
     lone: u32,
     /// Tiles that a work-group holds for every one it reads.
     buffers: usize,
+    /// Whether the kernel may have to store rows that are not on 64-byte boundaries, by way of local memory.
+    shifted: bool,
 }
 
 /// The vector kernels' arguments of these names.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use starkwright_hal::{HalError, HalField, HashKind};
 
 use crate::ops::poseidon2;
-use crate::{Arg, Buffer, Kernel, Program, ProgramSource, Runtime, Variant};
+use crate::{Arg, Buffer, DeviceKind, Kernel, Program, ProgramSource, Runtime, Variant};
 
 const FIELD: &str = include_str!("../../../cl/field.cl");
 const POSEIDON2: &str = include_str!("../../../cl/poseidon2.cl");
@@ -148,6 +148,17 @@ pub(crate) fn field_options<F: HalField>() -> String {
     format!("-DPRIME={p}u -DMU={inverse}u")
 }
 
+/// Whether `poseidon2.cl` may hide a value from the compiler by the constraint "any" (see there). That is for Intel's CPU
+/// runtime, and only on CPUs whose registers hold a whole vector.
+fn hides_in_any(rt: &Runtime) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let wide = std::arch::is_x86_feature_detected!("avx512dq");
+    #[cfg(not(target_arch = "x86_64"))]
+    let wide = false;
+    let info = rt.info();
+    wide && info.kind == DeviceKind::Cpu && info.platform.starts_with("Intel(R) OpenCL")
+}
+
 /// A program over the Poseidon2 of one width.
 pub(crate) fn poseidon2_program<F: HalField>(
     rt: &Runtime,
@@ -167,7 +178,13 @@ pub(crate) fn poseidon2_program<F: HalField>(
     };
     drop(known);
     let text = [&[FIELD, &parameters, POSEIDON2], parts].concat().concat();
-    let options = format!("{} -DVEC={}", field_options::<F>(), poseidon2_lanes(rt));
+    let lanes = poseidon2_lanes(rt);
+    let hide = if hides_in_any(rt) {
+        "-DHIDE_IN_ANY"
+    } else {
+        ""
+    };
+    let options = format!("{} -DVEC={lanes} {hide}", field_options::<F>());
     rt.program(&ProgramSource::source(name, [text], options))
 }
 

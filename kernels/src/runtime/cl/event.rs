@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use opencl3::error_codes::CL_INVALID_VALUE;
 use opencl3::event as cl;
 
-use super::{ClError, ClResult, named};
+use super::{ClError, ClResult, Mem, named};
 
 /// A command that was enqueued, with the host's words that it reads.
 #[derive(Debug)]
 pub(crate) struct Event {
     raw: *mut c_void,
     words: Vec<u32>,
+    /// What the command uses, freed after it has ended, or never.
+    mems: Vec<Mem>,
 }
 
 // SAFETY: OpenCL events may be used from any thread.
@@ -29,7 +31,17 @@ impl Event {
 
     /// As [`Self::new`], for a command that reads `words`: they are freed after it has ended, or never.
     pub(super) fn reading(raw: *mut c_void, words: Vec<u32>) -> Self {
-        Self { raw, words }
+        Self {
+            raw,
+            words,
+            mems: Vec::new(),
+        }
+    }
+
+    /// Keeps buffers alive until the command has ended.
+    pub(crate) fn using(mut self, mems: Vec<Mem>) -> Self {
+        self.mems = mems;
+        self
     }
 
     /// Number of the host's words that the command reads.

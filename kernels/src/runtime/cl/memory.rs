@@ -65,6 +65,18 @@ impl Mem {
     }
 }
 
+impl Mem {
+    /// A second reference to the object.
+    ///
+    /// For pending commands: rusticl does not count them, and deletes an object under a command that waits.
+    pub(crate) fn share(&self) -> ClResult<Self> {
+        // SAFETY: the handle is alive, so the object is.
+        let retained = unsafe { cl::retain_mem_object(self.0) };
+        named("clRetainMemObject", retained)?;
+        Ok(Self(self.0))
+    }
+}
+
 impl Drop for Mem {
     fn drop(&mut self) {
         // SAFETY: this handle owns one reference.

@@ -84,7 +84,8 @@ impl Queue {
         let event = unsafe {
             cl::enqueue_write_buffer(self.0, mem.0, CL_FALSE, at, bytes, from, 0, ptr::null())
         };
-        Ok(Event::reading(named("clEnqueueWriteBuffer", event)?, data))
+        let event = Event::reading(named("clEnqueueWriteBuffer", event)?, data);
+        Ok(event.using(vec![mem.share()?]))
     }
 
     /// Starts to map bytes for reading. The pointer is good from the event's end to [`Self::unmap`].
@@ -125,7 +126,8 @@ impl Queue {
         let event = unsafe {
             cl::enqueue_fill_buffer(self.0, mem.0, pattern, 4, at, bytes, 0, ptr::null())
         };
-        named("clEnqueueFillBuffer", event).map(Event::new)
+        let event = named("clEnqueueFillBuffer", event).map(Event::new)?;
+        Ok(event.using(vec![mem.share()?]))
     }
 
     /// Copies bytes between buffers.
@@ -139,7 +141,8 @@ impl Queue {
         let event = unsafe {
             cl::enqueue_copy_buffer(self.0, src.0, dst.0, from, to, bytes, 0, ptr::null())
         };
-        named("clEnqueueCopyBuffer", event).map(Event::new)
+        let event = named("clEnqueueCopyBuffer", event).map(Event::new)?;
+        Ok(event.using(vec![src.share()?, dst.share()?]))
     }
 
     /// Copies `rows` rows of `bytes` bytes between panels.
@@ -167,7 +170,8 @@ impl Queue {
                 ptr::null(),
             )
         };
-        named("clEnqueueCopyBufferRect", event).map(Event::new)
+        let event = named("clEnqueueCopyBufferRect", event).map(Event::new)?;
+        Ok(event.using(vec![src.share()?, dst.share()?]))
     }
 
     /// Launches a kernel whose arguments are set.
