@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`conformance`] | suites that any [`Backend`](starkwright_hal::Backend) passes, and a macro that makes tests of them |
+//! | [`conformance`](mod@conformance) | suites that any [`Backend`](starkwright_hal::Backend) passes, and a macro that makes tests of them |
 //! | [`faulty`] | back ends that are wrong on purpose: each suite must notice them |
 //! | [`proofs`] | whole proofs, compared with stock Plonky3's byte for byte |
 //! | [`runtimes`] | the OpenCL devices to test on this machine |

@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use starkwright_hal::HalError;
 use starkwright_kernels::{DeviceInfo, OpenCl, Options, Runtime, Variant};
@@ -39,12 +39,14 @@ pub struct Target {
 }
 
 impl Target {
-    /// Options for opening the device: this target's variant, and a cache of programs that only tests use.
+    /// Options for opening the device: this target's variant, a cache of programs that only tests use, and patience: some
+    /// drivers compile at the first launch, on machines that are busy with other things.
     #[must_use]
     pub fn options(&self) -> Options {
         Options {
             variant: Some(self.variant),
             cache_dir: Some(program_cache()),
+            deadline: Duration::from_secs(600),
             ..Options::default()
         }
     }

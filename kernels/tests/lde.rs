@@ -317,7 +317,7 @@ fn nothing_stays_on_the_device() {
             let out = coset_lde(rt, &input, 1, KoalaBear::GENERATOR).unwrap();
             rt.finish().unwrap();
             drop(input);
-            assert_eq!(rt.statistics().live_bytes - before, 4 * 24 << 12);
+            assert_eq!(rt.statistics().live_bytes - before, (4 * 24) << 12);
             drop(out);
             assert_eq!(rt.statistics().live_bytes, before);
         }

@@ -110,7 +110,7 @@ impl Effort {
     }
 }
 
-/// Makes one test for each conformance suite of a back end: see [the module](crate::conformance).
+/// Makes one test for each conformance suite of a back end: see [the module](mod@crate::conformance).
 ///
 /// `name => device` or `name => device, small_alloc => device`; or `name => each subjects` with anything that gives
 /// [`Subject`](crate::conformance::Subject)s, for several devices and for the table of what ran. The expression is evaluated

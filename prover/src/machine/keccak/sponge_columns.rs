@@ -19,7 +19,7 @@
 //! absorbed. Rows 17 to 23 hold the permutation's input; the row after row 23 holds its output.
 //!
 //! The bit columns are free on the rows that absorb nothing, so the checks of the statement's limbs
-//! use them there ([`limb_bits`]).
+//! use them there (`limb_bits`).
 
 use core::ops::Range;
 
