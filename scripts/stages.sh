@@ -179,7 +179,7 @@ case ${1:-} in
     host) host_tests ;;
     device-pocl) device_tests pocl pocl vector,scalar ;;
     device-intel) device_tests intel intel vector,scalar ;;
-    device-rusticl) device_tests rusticl rusticl vector,scalar ;;
+    device-rusticl) device_tests rusticl rusticl scalar ;;
     # The scalar variant is what a GPU runs: Oclgrind's default limits (32 KiB of local memory) are part of the test.
     device-oclgrind-scalar) oclgrind_tests oclgrind-scalar scalar ;;
     device-oclgrind-vector) oclgrind_tests oclgrind-vector vector OCLGRIND_LOCAL_MEM_SIZE=1048576 ;;

@@ -42,13 +42,6 @@ pub(super) struct Digit {
     pub(super) stride: u32,
 }
 
-impl Digit {
-    /// Number of tiles in `2^rows` rows.
-    pub(super) const fn tiles(self, rows: u32) -> usize {
-        1 << (rows - self.bits)
-    }
-}
-
 /// The digits of an index of `n ≥ MIN_BITS` bits, most significant first: at least two, as few as the limits allow, and
 /// as even as they allow. `None` where the limits are below a butterfly.
 pub(super) fn digits(n: u32, limits: Limits) -> Option<Vec<Digit>> {

@@ -27,41 +27,41 @@ pub(super) enum Transform<F> {
     Inverse,
 }
 
-/// One launch over all tiles of one digit. The numbers named `…_at` are places in the schedule's words.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Pass {
-    /// The kernel `ntt_gather`.
-    Gather {
-        digit: Digit,
-        table_at: u32,
-        reversed_at: u32,
-        scale: u32,
-        log_low: u32,
-    },
-    /// The kernel `ntt_inverse`.
-    Inverse {
-        digit: Digit,
-        table_at: u32,
-        sigmas_at: u32,
-        reversed_at: u32,
-    },
-    /// The kernel `ntt_turn`.
-    Turn {
-        digit: Digit,
-        table_at: u32,
-        sigmas_at: u32,
-        reversed_at: u32,
-        cosets_at: u32,
-        cosets: u32,
-    },
-    /// The kernel `ntt_forward`.
-    Forward {
-        digit: Digit,
-        table_at: u32,
-        sigmas_at: u32,
-    },
-    /// The kernel `ntt_direct`: the words are a matrix.
+/// What a pass does: the kernel it launches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Tiles of the input's most significant digit, to the matrix between the passes.
+    Gather,
+    /// Tiles of a later digit of the inverse transform, in place.
+    Inverse,
+    /// The end of the inverse and the start of the forward transforms, in place.
+    Turn,
+    /// Tiles of a later digit of the forward transforms.
+    Forward,
+    /// The product with a matrix, for small heights.
     Direct,
+}
+
+impl Step {
+    /// The kernel's name.
+    pub(super) const fn kernel(self) -> &'static str {
+        match self {
+            Self::Gather => "ntt_gather",
+            Self::Inverse => "ntt_inverse",
+            Self::Turn => "ntt_turn",
+            Self::Forward => "ntt_forward",
+            Self::Direct => "ntt_direct",
+        }
+    }
+}
+
+/// One launch over all tiles of one digit.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) step: Step,
+    pub(super) digit: Digit,
+    /// The kernel's arguments between its tables and its lanes. Those named `…_at` are places in the schedule's words.
+    pub(super) numbers: Vec<u32>,
 }
 
 /// The passes of a transform, and the words that they read.
@@ -88,103 +88,98 @@ impl Schedule {
             Transform::CosetLde { added_bits, .. } => log_height + added_bits,
             Transform::Forward | Transform::Inverse => log_height,
         };
-        let mut schedule = Self {
-            log_height,
-            log_out,
-            passes: Vec::new(),
-            words: Words::default(),
-        };
+        let (passes, words) = (Vec::new(), Words::default());
+        let mut schedule = Self { log_height, log_out, passes, words };
         if log_height < MIN_BITS {
             schedule.words.elements(matrix(transform, log_height));
-            schedule.passes.push(Pass::Direct);
-        } else {
-            let Some(digits) = digits(log_height, limits) else {
-                return Err(HalError::unsupported("ntt", "local memory holds no tile"));
-            };
-            schedule.add(transform, &digits);
+            schedule.push(Step::Direct, Digit { bits: log_height, stride: 0 }, []);
+            return Ok(schedule);
+        }
+        let digits = digits(log_height, limits).unwrap_or_default();
+        let [first, middle @ .., last] = digits.as_slice() else {
+            return Err(HalError::unsupported("ntt", "local memory holds no tile"));
+        };
+        let there = match transform {
+            Transform::Forward => F::two_adic_generator,
+            Transform::CosetLde { .. } | Transform::Inverse => inverse_root::<F>,
+        };
+        let scale = match transform {
+            Transform::Forward => F::ONE,
+            Transform::CosetLde { .. } | Transform::Inverse => {
+                F::ONE.div_2exp_u64(u64::from(log_height))
+            }
+        };
+        schedule.gather(*last, first.bits, there, scale);
+        for digit in middle.iter().rev() {
+            schedule.inverse(*digit, there);
+        }
+        match transform {
+            Transform::Forward | Transform::Inverse => schedule.inverse(*first, there),
+            Transform::CosetLde { added_bits, shift } => {
+                let shifts = coset_shifts(log_height, added_bits, shift);
+                schedule.turn(*first, there, &shifts);
+                for digit in &digits[1..] {
+                    schedule.forward(*digit, &shifts);
+                }
+            }
         }
         Ok(schedule)
     }
 
-    fn add<F: HalField>(&mut self, transform: Transform<F>, digits: &[Digit]) {
-        let n = self.log_height;
-        let words = &mut self.words;
-        let root = |bits: u32| F::two_adic_generator(bits as usize);
-        // The root of the first transform: the inverse one but for `Forward`.
-        let first_root = |bits: u32| match transform {
-            Transform::Forward => root(bits),
-            Transform::CosetLde { .. } | Transform::Inverse => root(bits).inverse(),
-        };
-        let scale = match transform {
-            Transform::Forward => F::ONE,
-            Transform::CosetLde { .. } | Transform::Inverse => F::ONE.div_2exp_u64(u64::from(n)),
-        };
-        let last = digits.len() - 1;
-        for (place, &digit) in digits.iter().enumerate().rev() {
-            let k = digit.bits;
-            let reversed_at = words.reversals(k);
-            if place == last {
-                let table_at = words.network(Network::Dit, k, first_root(k), F::ONE);
-                let (scale, log_low) = (scale.montgomery_word(), digits[0].bits);
-                self.passes.push(Pass::Gather {
-                    digit,
-                    table_at,
-                    reversed_at,
-                    scale,
-                    log_low,
-                });
-                continue;
-            }
-            let table_at = words.network(Network::Dit, k, first_root(k), F::ONE);
-            let sigmas = first_root(k + digit.stride)
-                .powers()
-                .take(1 << digit.stride);
-            let sigmas_at = words.elements(sigmas);
-            let Transform::CosetLde { added_bits, shift } = transform else {
-                self.passes.push(Pass::Inverse {
-                    digit,
-                    table_at,
-                    sigmas_at,
-                    reversed_at,
-                });
-                continue;
-            };
-            if place > 0 {
-                self.passes.push(Pass::Inverse {
-                    digit,
-                    table_at,
-                    sigmas_at,
-                    reversed_at,
-                });
-                continue;
-            }
-            let cosets_at = words.elements::<F>([]);
-            let shifts = coset_shifts(n, added_bits, shift);
-            for s in &shifts {
-                let sigma = s.exp_power_of_2(digit.stride as usize);
-                words.network(Network::Forward, k, root(k), sigma);
-            }
-            let cosets = 1 << added_bits;
-            self.passes.push(Pass::Turn {
-                digit,
-                table_at,
-                sigmas_at,
-                reversed_at,
-                cosets_at,
-                cosets,
-            });
-            for &digit in &digits[1..] {
-                let table_at =
-                    words.network(Network::Forward, digit.bits, root(digit.bits), F::ONE);
-                let sigmas_at = words.elements(forward_sigmas(n, digit, &shifts));
-                self.passes.push(Pass::Forward {
-                    digit,
-                    table_at,
-                    sigmas_at,
-                });
-            }
-        }
+    fn push<const N: usize>(&mut self, step: Step, digit: Digit, numbers: [u32; N]) {
+        self.passes.push(Pass { step, digit, numbers: numbers.to_vec() });
     }
+
+    fn gather<F: HalField>(&mut self, digit: Digit, log_low: u32, root: Root<F>, scale: F) {
+        let k = digit.bits;
+        let table_at = self.words.network(Network::Dit, k, root(k as usize), F::ONE);
+        let reversed_at = self.words.reversals(k);
+        let (scale, log_tiles) = (scale.montgomery_word(), self.log_height - k);
+        self.push(Step::Gather, digit, [table_at, reversed_at, scale, k, log_tiles, log_low]);
+    }
+
+    /// Tables of a later digit of the first transform: the network's, the tiles' shifts, and reversals.
+    fn later<F: HalField>(&mut self, digit: Digit, root: Root<F>) -> [u32; 3] {
+        let Digit { bits, stride } = digit;
+        let table_at = self.words.network(Network::Dit, bits, root(bits as usize), F::ONE);
+        let sigmas = root((bits + stride) as usize).powers().take(1 << stride);
+        [table_at, self.words.elements(sigmas), self.words.reversals(bits)]
+    }
+
+    fn inverse<F: HalField>(&mut self, digit: Digit, root: Root<F>) {
+        let [table_at, sigmas_at, reversed_at] = self.later(digit, root);
+        let Digit { bits, stride } = digit;
+        self.push(Step::Inverse, digit, [table_at, sigmas_at, reversed_at, bits, stride]);
+    }
+
+    fn turn<F: HalField>(&mut self, digit: Digit, root: Root<F>, shifts: &[F]) {
+        let [table_at, sigmas_at, reversed_at] = self.later(digit, root);
+        let Digit { bits, stride } = digit;
+        let cosets_at = self.words.here();
+        for shift in shifts {
+            let sigma = shift.exp_power_of_2(stride as usize);
+            let w = F::two_adic_generator(bits as usize);
+            self.words.network(Network::Forward, bits, w, sigma);
+        }
+        let (cosets, height) = (shifts.len() as u32, self.log_height);
+        let numbers = [table_at, sigmas_at, reversed_at, cosets_at, cosets, height, bits, stride];
+        self.push(Step::Turn, digit, numbers);
+    }
+
+    fn forward<F: HalField>(&mut self, digit: Digit, shifts: &[F]) {
+        let Digit { bits, stride } = digit;
+        let w = F::two_adic_generator(bits as usize);
+        let table_at = self.words.network(Network::Forward, bits, w, F::ONE);
+        let sigmas_at = self.words.elements(forward_sigmas(self.log_height, digit, shifts));
+        self.push(Step::Forward, digit, [table_at, sigmas_at, bits, stride]);
+    }
+}
+
+/// The root of unity of order `2^bits` that a transform uses.
+type Root<F> = fn(bits: usize) -> F;
+
+fn inverse_root<F: HalField>(bits: usize) -> F {
+    F::two_adic_generator(bits).inverse()
 }
 
 /// The shifts of the tiles of a later digit: `(s · w^q)^(2^stride)` for every coset's shift `s` and the number `q`, with

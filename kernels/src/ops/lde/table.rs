@@ -23,7 +23,7 @@ impl Words {
     }
 
     /// Where the next table will start.
-    fn here(&self) -> u32 {
+    pub(super) fn here(&self) -> u32 {
         // Tables of the largest height are a few million words.
         self.0.len() as u32
     }
