@@ -136,9 +136,11 @@ INLINE void dit(__local V *b, const __local uint *tw, uint k) {
     }
 }
 
-// forward but for its last pass, from `from` to b, which may be the same. Results in bit-reversed order: y_2 before y_1.
-INLINE void forward(const __local V *from, __local V *b, const __local uint *tw, uint k) {
-    uint blocks = 1u, log_q = k - 2u;
+// forward from `from` to b, which may be the same; without the last pass if `but_last`. Results in bit-reversed order:
+// y_2 before y_1.
+INLINE void forward(const __local V *from, __local V *b, const __local uint *tw, uint k, bool but_last) {
+    uint blocks = 1u;
+    int log_q = (int)k - 2;
     if (k & 1u) {
         uint q = 1u << (k - 1);
         for (uint r = 0; r < q; r++) {
@@ -149,9 +151,9 @@ INLINE void forward(const __local V *from, __local V *b, const __local uint *tw,
         from = b;
         tw += 1;
         blocks = 2u;
-        log_q -= 1u;
+        log_q -= 1;
     }
-    for (; log_q > 0u; blocks *= 4u) {
+    for (; log_q >= (but_last ? 2 : 0); log_q -= 2) {
         uint q = 1u << log_q;
         for (uint r = 0; r < 1u << (k - 2); r++) {
             uint j = r >> log_q, i = r + 3 * (j << log_q);
@@ -161,11 +163,11 @@ INLINE void forward(const __local V *from, __local V *b, const __local uint *tw,
         }
         from = b;
         tw += 5 * blocks;
-        log_q -= 2u;
+        blocks *= 4u;
     }
 }
 
-// The last pass of forward, from local memory (b; for k = 2 `from`) to global memory.
+// The last pass of forward, of whole lanes, from local memory to global memory.
 INLINE void forward_last(TARGET to, uint lanes, uint n, const __local V *b, const __local uint *tw, uint k) {
     uint blocks = 1u << (k - 2);
     tw += table_words(k) - 5 * blocks;
@@ -287,11 +289,13 @@ __kernel SINGLE void ntt_turn(__global uint *x, ulong at, ulong pitch, ulong lan
         copy_table(tw2, tables + cosets_at + coset * table, k);
         for (uint c = 0; c < count; c++) {
             const __local V *coefficients = b + (c << k);
-            forward(coefficients, b2, tw2, k);
             TARGET to = {tile + pitch * ((ulong)coset << log_height) + lane * c, pitch << log_stride, lane};
-#define WRITE(n) forward_last(to, 1u, n, k == 2u ? coefficients : b2, tw2, k);
-            STORE_COLUMNS(n, WRITE)
-#undef WRITE
+            forward(coefficients, b2, tw2, k, n >= 16u);
+            // For k = 2 the last pass is the only one.
+            const __local V *last = k == 2u ? coefficients : b2;
+            if (n == STREAM) forward_last(to, 1u, STREAM, last, tw2, k);
+            else if (n == 16u) forward_last(to, 1u, 16u, last, tw2, k);
+            else store_tile(to, 1u, n, b2, k);
         }
     }
 }
@@ -311,10 +315,10 @@ __kernel SINGLE void ntt_forward(const __global uint *x, ulong at, ulong pitch, 
 #define READ(n) load_tile(from, count, n, b, k);
     LOAD_COLUMNS(n, READ)
 #undef READ
-    for (uint c = 0; c < count; c++) forward(b + (c << k), b + (c << k), tw, k);
+    for (uint c = 0; c < count; c++) forward(b + (c << k), b + (c << k), tw, k, out_n >= 16u);
     ulong out_start = out_at + out_pitch * start + out_lane * first;
     TARGET to = {out + out_start, out_pitch << log_stride, out_lane};
     if (out_n == STREAM) forward_last(to, count, STREAM, b, tw, k);
     else if (out_n == 16u) forward_last_shifted(to, (uint)out_start & 15u, count, b, tw, k, rows_of_4);
-    else forward_last(to, count, out_n, b, tw, k);
+    else store_tile(to, count, out_n, b, k);
 }

@@ -24,6 +24,9 @@ pub(super) const MIN_BITS: u32 = 4;
 /// Fewest bits of a digit: a radix-4 butterfly.
 const MIN_DIGIT: u32 = 2;
 
+/// Least limit of a digit: with none of more than two bits, an odd number of bits has no digits.
+const MIN_LIMIT: u32 = 3;
+
 /// What a device's local memory allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Limits {
@@ -43,13 +46,15 @@ pub(super) struct Digit {
 }
 
 /// The digits of an index of `n ≥ MIN_BITS` bits, most significant first: at least two, as few as the limits allow, and
-/// as even as they allow. `None` where the limits are below a butterfly.
+/// as even as they allow. `None` where the limits are below [`MIN_LIMIT`].
 pub(super) fn digits(n: u32, limits: Limits) -> Option<Vec<Digit>> {
-    if n < MIN_BITS || limits.turn < MIN_DIGIT || limits.digit < MIN_DIGIT {
+    if n < MIN_BITS || limits.turn < MIN_LIMIT || limits.digit < MIN_LIMIT {
         return None;
     }
     let later = n.saturating_sub(limits.turn).div_ceil(limits.digit).max(1);
-    let first = (n / (later + 1)).min(limits.turn);
+    // An even share, but no less than what the later digits cannot hold (at most `turn`, by the choice of `later`).
+    let even = (n / (later + 1)).min(limits.turn);
+    let first = even.max(n.saturating_sub(later * limits.digit));
     let mut left = n;
     let mut digits = Vec::new();
     for passes in (1..=later + 1).rev() {
@@ -70,8 +75,8 @@ mod tests {
 
     #[test]
     fn digits_cover_the_index_within_the_limits() {
-        for turn in 2..12 {
-            for digit in 2..12 {
+        for turn in MIN_LIMIT..12 {
+            for digit in MIN_LIMIT..12 {
                 for n in MIN_BITS..=27 {
                     let digits = digits(n, Limits { turn, digit }).unwrap();
                     let mut left = n;
@@ -94,7 +99,7 @@ mod tests {
     #[test]
     fn no_digits_without_a_butterfly() {
         assert_eq!(digits(3, Limits { turn: 8, digit: 8 }), None);
-        assert_eq!(digits(9, Limits { turn: 1, digit: 8 }), None);
-        assert_eq!(digits(9, Limits { turn: 8, digit: 1 }), None);
+        assert_eq!(digits(9, Limits { turn: 2, digit: 8 }), None);
+        assert_eq!(digits(9, Limits { turn: 8, digit: 2 }), None);
     }
 }
