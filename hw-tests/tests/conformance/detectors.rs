@@ -19,6 +19,10 @@ fn detectors() {
     runtimes::each("detectors", |opened| {
         planted_race(opened)?;
         planted_words(opened)?;
+        if opened.target.expects(Quirk::Interpreted) {
+            // The faults below are made by the host: an interpreter would see nothing new in them.
+            return Ok(3);
+        }
         let faults = planted_results(opened)?;
         shadow_keeps_the_input(opened)?;
         Ok(4 + faults)

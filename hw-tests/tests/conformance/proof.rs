@@ -26,7 +26,8 @@ use starkwright_prover::machine::keccak::{
 };
 use starkwright_prover::profile::Profile;
 
-/// A proof by name, on one device: makes it, and stock p3's.
+/// A proof by name, on one device: makes it, and stock p3's. Each field is proven under each hash by the small tables or the
+/// machine, each AIR over both fields and under both hashes. (All combinations would be minutes of compilation.)
 type Case = (&'static str, fn(&Opened) -> Result<(), String>);
 
 #[test]
@@ -46,7 +47,7 @@ fn proof() {
     .unwrap();
 }
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 15] = [
     (
         "lookups, koalabear/5, poseidon2",
         lookups_koalabear5_poseidon2,
@@ -55,14 +56,9 @@ const CASES: [Case; 18] = [
         "lookups, koalabear/4, poseidon2-wide",
         lookups_koalabear4_poseidon2_wide,
     ),
-    ("lookups, koalabear/5, keccak", lookups_koalabear5_keccak),
     (
         "lookups, babybear/4, poseidon2",
         lookups_babybear4_poseidon2,
-    ),
-    (
-        "lookups, babybear/5, poseidon2-wide",
-        lookups_babybear5_poseidon2_wide,
     ),
     ("lookups, babybear/5, keccak", lookups_babybear5_keccak),
     (
@@ -72,10 +68,6 @@ const CASES: [Case; 18] = [
     (
         "keccak machine, koalabear/5, keccak",
         machine_koalabear5_keccak,
-    ),
-    (
-        "keccak machine, babybear/4, poseidon2",
-        machine_babybear4_poseidon2,
     ),
     (
         "keccak machine, babybear/4, keccak",
@@ -185,22 +177,10 @@ lookups!(
     Poseidon2WideMerkle
 );
 lookups!(
-    lookups_koalabear5_keccak,
-    KoalaBear,
-    KoalaBear5,
-    Keccak256Merkle
-);
-lookups!(
     lookups_babybear4_poseidon2,
     BabyBear,
     BabyBear4,
     Poseidon2Merkle
-);
-lookups!(
-    lookups_babybear5_poseidon2_wide,
-    BabyBear,
-    BabyBear5,
-    Poseidon2WideMerkle
 );
 lookups!(
     lookups_babybear5_keccak,
@@ -241,14 +221,6 @@ batch!(
     KoalaBear,
     KoalaBear5,
     Keccak256Merkle,
-    QUICK,
-    segment
-);
-batch!(
-    machine_babybear4_poseidon2,
-    BabyBear,
-    BabyBear4,
-    Poseidon2Merkle,
     QUICK,
     segment
 );
