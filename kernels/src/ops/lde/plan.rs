@@ -21,9 +21,6 @@
 /// Heights below `2^MIN_BITS` are multiplied by a matrix instead.
 pub(super) const MIN_BITS: u32 = 4;
 
-/// Fewest bits of a digit: a radix-4 butterfly.
-const MIN_DIGIT: u32 = 2;
-
 /// Least limit of a digit: with none of more than two bits, an odd number of bits has no digits.
 const MIN_LIMIT: u32 = 3;
 
@@ -72,6 +69,9 @@ pub(super) fn digits(n: u32, limits: Limits) -> Option<Vec<Digit>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Fewest bits of a digit: a radix-4 butterfly.
+    const MIN_DIGIT: u32 = 2;
 
     #[test]
     fn digits_cover_the_index_within_the_limits() {
