@@ -64,6 +64,7 @@ mod fallback;
 mod field;
 mod held;
 mod merkle;
+mod request;
 mod select;
 mod shadow;
 
@@ -76,5 +77,6 @@ pub use error::HalError;
 pub use fallback::{Fallback, FallbackCommitted, FallbackMatrix};
 pub use field::*;
 pub use merkle::*;
+pub use request::{Evaluation, PointOpening, Puzzle, Reduction};
 pub use select::{Candidate, Selector, Target, pick};
 pub use shadow::{Shadow, ShadowCommitted, ShadowMatrix, replay};
