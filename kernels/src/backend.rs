@@ -123,6 +123,10 @@ impl Device for OpenCl {
         let _ = self.runtime.finish();
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = self.runtime.statistics();
     }
+
+    fn set_poison(&self, on: bool) {
+        self.runtime.set_poison(on);
+    }
 }
 
 /// Log2 of the tallest matrix: KoalaBear's two-adicity, which no LDE exceeds.

@@ -1,6 +1,7 @@
 //! A kernel, and whether arguments fit it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use starkwright_hal::HalError;
 
@@ -18,6 +19,7 @@ struct Inner {
     arity: usize,
     /// What each argument is; `None` where the driver does not say.
     args: Option<Vec<ArgKind>>,
+    launched: AtomicBool,
 }
 
 impl Kernel {
@@ -61,6 +63,7 @@ impl Kernel {
             handle,
             arity,
             args,
+            launched: AtomicBool::new(false),
         })))
     }
 
@@ -72,6 +75,11 @@ impl Kernel {
 
     pub(crate) fn handle(&self) -> &KernelHandle {
         &self.0.handle
+    }
+
+    /// Whether this is the kernel's first launch, for which some drivers compile it.
+    pub(crate) fn first_launch(&self) -> bool {
+        !self.0.launched.swap(true, Ordering::Relaxed)
     }
 
     /// Whether the kernel is known not to write its `index`-th argument.

@@ -12,6 +12,8 @@ pub struct FaultPlan {
     hang_at_launch: u64,
     fail_build: u64,
     flip_read: u64,
+    fail_map: u64,
+    flip_table_word: u64,
     counters: Arc<Counters>,
 }
 
@@ -21,6 +23,8 @@ struct Counters {
     launches: AtomicU64,
     builds: AtomicU64,
     reads: AtomicU64,
+    maps: AtomicU64,
+    tables: AtomicU64,
 }
 
 /// How many calls of each kind a plan has seen.
@@ -34,6 +38,10 @@ pub struct FaultCounts {
     pub builds: u64,
     /// Reads and maps.
     pub reads: u64,
+    /// Maps, also those that are reads on a device with memory of its own.
+    pub maps: u64,
+    /// Tables of roots, one for each transform.
+    pub tables: u64,
 }
 
 /// What a launch must suffer.
@@ -85,6 +93,20 @@ impl FaultPlan {
         self
     }
 
+    /// The driver refuses the `n`-th map.
+    #[must_use]
+    pub fn fail_map(mut self, n: u64) -> Self {
+        self.fail_map = n;
+        self
+    }
+
+    /// The `n`-th table of roots reaches the device with one flipped bit, in the middle of its words.
+    #[must_use]
+    pub fn flip_table_word(mut self, n: u64) -> Self {
+        self.flip_table_word = n;
+        self
+    }
+
     /// The calls seen so far.
     #[must_use]
     pub fn counts(&self) -> FaultCounts {
@@ -94,6 +116,8 @@ impl FaultPlan {
             launches: c.launches.load(Ordering::Relaxed),
             builds: c.builds.load(Ordering::Relaxed),
             reads: c.reads.load(Ordering::Relaxed),
+            maps: c.maps.load(Ordering::Relaxed),
+            tables: c.tables.load(Ordering::Relaxed),
         }
     }
 
@@ -118,6 +142,14 @@ impl FaultPlan {
 
     pub(super) fn read(&self) -> bool {
         count(&self.counters.reads) == self.flip_read
+    }
+
+    pub(super) fn map(&self) -> bool {
+        count(&self.counters.maps) == self.fail_map
+    }
+
+    pub(super) fn table(&self) -> bool {
+        count(&self.counters.tables) == self.flip_table_word
     }
 }
 

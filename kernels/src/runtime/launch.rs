@@ -92,6 +92,7 @@ impl Runtime {
             });
             let mems = mems.collect::<Result<Vec<_>, _>>()?;
             let event = queue.launch(handle, &global, local.as_ref())?.using(mems);
+            let event = event.compiling(kernel.first_launch());
             // Some drivers (rusticl) keep a kernel's last buffers alive with the kernel, which lives long here.
             for (index, arg) in (0u32..).zip(args) {
                 if let Arg::Buffer(_) = arg {

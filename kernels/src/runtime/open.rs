@@ -1,6 +1,7 @@
 //! Opening a device, and the state that its buffers and programs share.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) programs: Mutex<Vec<(ProgramSource, Program)>>,
     pub(crate) disk_cache: Option<DiskCache>,
     pub(crate) builds: Mutex<BuildFigures>,
+    /// Whether every allocation is filled with words that are no field elements.
+    pub(super) poison: AtomicBool,
     /// Why the device must not be used again.
     lost: OnceLock<String>,
     // Dropped in this order: memory objects, queue, context.
@@ -71,6 +74,7 @@ impl Runtime {
             programs: Mutex::default(),
             disk_cache: disk_cache.flatten(),
             builds: Mutex::default(),
+            poison: AtomicBool::new(cfg!(debug_assertions)),
             lost: OnceLock::new(),
             memory: Memory::new(
                 least(options.memory_limit, info.global_memory),
@@ -129,6 +133,13 @@ impl Runtime {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         programs.iter().map(|(source, _)| source.clone()).collect()
+    }
+
+    /// Whether [`Self::alloc`] fills memory with `0xFFFF_FFFF` from now on: words that no field element is, so that those
+    /// that a kernel forgot to write are seen. Builds with debug assertions always do.
+    pub fn set_poison(&self, on: bool) {
+        let on = on || cfg!(debug_assertions);
+        self.0.poison.store(on, Ordering::Relaxed);
     }
 
     /// Frees the memory kept for reuse, once the device is done with it.
@@ -238,12 +249,24 @@ impl Inner {
                 })
             }
             Err(Stuck::Deadline) => {
-                // What the device may still be running must keep its queue and its memory.
-                self.stream.abandon();
-                self.context.leak();
+                self.abandon();
                 let limit = self.deadline.as_secs_f64();
                 Err(self.lose(format!("no command ended within {limit} s")))
             }
+        }
+    }
+    /// Leaves the device to itself: what it may still be running must keep its queue and its memory.
+    fn abandon(&self) {
+        self.stream.abandon();
+        self.context.leak();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A failed job leaves commands behind, and some drivers (rusticl) free a buffer under a command that waits.
+        if !self.stream.drain(self.deadline) {
+            self.abandon();
         }
     }
 }

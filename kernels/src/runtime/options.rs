@@ -34,7 +34,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// Most bytes of one buffer; `None` is the device's own limit. Only lowers it.
     pub max_alloc: Option<u64>,
-    /// A device on which no command completes for this long is given up as lost.
+    /// A device on which no command completes for this long is given up as lost; ten times as long while a kernel is
+    /// launched for the first time, since some drivers compile it then.
     pub deadline: Duration,
     /// Folder of built programs; `None` is `$XDG_CACHE_HOME/starkwright` or `~/.cache/starkwright`.
     pub cache_dir: Option<PathBuf>,

@@ -82,6 +82,8 @@ pub(super) struct Stream {
 const FLUSH_EVERY: usize = 8;
 /// Above so many pending commands, those that ended are forgotten on the way.
 const MOST_PENDING: usize = 4096;
+/// So many deadlines for a kernel's first launch, which waits for some drivers' compilers.
+const FIRST_LAUNCH: u32 = 10;
 /// Between two looks at a command whose driver might have lost our callback.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -161,7 +163,8 @@ impl Stream {
 
     /// Waits until every command enqueued so far has ended.
     ///
-    /// The deadline is for progress: as long as some command ends within each `deadline`, the wait goes on.
+    /// The deadline is for progress: as long as some command ends within each `deadline`, the wait goes on. While a
+    /// kernel's first launch is among them, each may take [`FIRST_LAUNCH`] deadlines.
     pub(super) fn wait(&self, deadline: Duration) -> Result<(), Stuck> {
         let signal = Arc::new(Signal::default());
         let (last, hung, target, mut seen) = {
@@ -181,7 +184,8 @@ impl Stream {
         let mut start = Instant::now();
         loop {
             let left = deadline.saturating_sub(start.elapsed());
-            let outcome = match (signal.wait(left.min(POLL)), &last) {
+            let pause = if left.is_zero() { POLL } else { left.min(POLL) };
+            let outcome = match (signal.wait(pause), &last) {
                 // Some driver might have lost our callback.
                 (None, Some(event)) if !hung => event.outcome()?,
                 (outcome, _) => outcome,
@@ -194,11 +198,12 @@ impl Stream {
             }
             if start.elapsed() >= deadline {
                 state.forget_ended()?;
-                if state.ended == seen || hung {
+                if state.ended != seen && !hung {
+                    seen = state.ended;
+                    start = Instant::now();
+                } else if hung || start.elapsed() >= state.patience(deadline) {
                     return Err(Stuck::Deadline);
                 }
-                seen = state.ended;
-                start = Instant::now();
             }
         }
     }
@@ -206,6 +211,16 @@ impl Stream {
     /// Makes every later wait run into its deadline.
     pub(super) fn hang(&self) {
         self.state().hung = true;
+    }
+
+    /// Waits for what was enqueued, before the memory under it goes. False where the wait ends without it.
+    pub(super) fn drain(&self, deadline: Duration) -> bool {
+        let (pending, hung) = {
+            let state = self.state();
+            (!state.pending.is_empty(), state.hung)
+        };
+        // A command that ended in an error has ended.
+        !pending || !hung && matches!(self.wait(deadline), Ok(()) | Err(Stuck::Command(_)))
     }
 
     /// Gives the queue up while commands may still run: nothing that they use may be freed, so it is leaked.
@@ -250,6 +265,12 @@ impl State {
                 self.table.ran(command.id, time);
             }
         }
+    }
+
+    /// How long no command may end, with those that are pending.
+    fn patience(&self, deadline: Duration) -> Duration {
+        let compiles = self.pending.iter().any(|command| command.event.compiles());
+        deadline.saturating_mul(if compiles { FIRST_LAUNCH } else { 1 })
     }
 
     /// The first error since the last report.

@@ -1,5 +1,7 @@
 //! Moving words between host and device, and between buffers.
 
+use std::sync::atomic::Ordering;
+
 use starkwright_hal::HalError;
 
 use super::cl::RectBytes;
@@ -20,14 +22,13 @@ pub struct Rect {
 const MOST_STAGED: usize = 16 << 20;
 
 impl Runtime {
-    /// A buffer with undefined contents; builds with debug assertions fill it with `0xFFFF_FFFF`, which no field
-    /// element is, so that words that a kernel forgot to write are seen.
+    /// A buffer with undefined contents, or poisoned ones: see [`Self::set_poison`].
     ///
     /// # Errors
     /// [`HalError::OutOfMemory`] above the device's, or the configured, limit for one buffer or for all of them.
     pub fn alloc(&self, words: usize) -> Result<Buffer, HalError> {
         let buffer = self.0.alloc(words)?;
-        if cfg!(debug_assertions) {
+        if self.0.poison.load(Ordering::Relaxed) {
             self.fill(&buffer, 0, words, u32::MAX)?;
         }
         Ok(buffer)
@@ -47,6 +48,16 @@ impl Runtime {
         let buffer = self.0.alloc(data.len())?;
         self.write(&buffer, 0, data)?;
         Ok(buffer)
+    }
+
+    /// As [`Self::upload`], for a table that a kernel multiplies by: a plan of faults may spoil it.
+    pub(crate) fn upload_table(&self, words: &[u32]) -> Result<Buffer, HalError> {
+        if self.0.faults.as_ref().is_some_and(|f| f.table()) {
+            let mut spoiled = words.to_vec();
+            flip(&mut spoiled);
+            return self.upload(&spoiled);
+        }
+        self.upload(words)
     }
 
     /// A buffer that holds `data`, without a copy where the device shares the host's memory.
@@ -165,6 +176,7 @@ impl Runtime {
         words: usize,
     ) -> Result<Mapped<'a, T>, HalError> {
         let (start, bytes) = self.source("map", src, at, words)?;
+        self.refused_map()?;
         if bytes == 0 || !self.0.info.host_unified {
             return Ok(Mapped::owned(self.read_vec(src, at, words)?));
         }
@@ -268,6 +280,19 @@ impl Runtime {
         self.source(op, buffer, at, words)
     }
 
+    /// Fails where a test wants it.
+    fn refused_map(&self) -> Result<(), HalError> {
+        match &self.0.faults {
+            Some(faults) if faults.map() => Err(HalError::Driver {
+                device: self.0.info.name.clone(),
+                call: "clEnqueueMapBuffer",
+                code: opencl3::error_codes::CL_MAP_FAILURE,
+                hint: ": injected by a test".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn read_must_flip(&self) -> bool {
         self.0.faults.as_ref().is_some_and(|f| f.read())
     }
@@ -300,7 +325,7 @@ impl Rect {
     }
 }
 
-/// The injected fault of a read: one bit in the middle.
+/// The injected fault of a read or a table: one bit in the middle.
 fn flip(words: &mut [u32]) {
     let middle = words.len() / 2;
     if let Some(word) = words.get_mut(middle) {

@@ -27,7 +27,10 @@ const GROUP: usize = 256;
 pub(super) fn limits(rt: &Runtime) -> Limits {
     let local = rt.info().local_memory;
     let most = |most: u32, bytes: &dyn Fn(u32) -> usize| {
-        (2..=most).rev().find(|&k| bytes(k) as u64 <= local).unwrap_or(0)
+        (2..=most)
+            .rev()
+            .find(|&k| bytes(k) as u64 <= local)
+            .unwrap_or(0)
     };
     let table = |k: u32| 4 * network_words(k);
     match rt.variant() {
@@ -98,11 +101,21 @@ impl Lanes {
             log_rows += 1;
         }
         if log_rows == 0 {
-            return Self { lanes, group, log_rows, log_blocks: 31 };
+            return Self {
+                lanes,
+                group,
+                log_rows,
+                log_blocks: 31,
+            };
         }
         let log_blocks = lanes.ilog2();
         let lanes = lanes << log_rows;
-        Self { lanes, group: lanes, log_rows, log_blocks }
+        Self {
+            lanes,
+            group: lanes,
+            log_rows,
+            log_blocks,
+        }
     }
 
     /// Bytes of the tiles of a work-group's lanes.
@@ -124,6 +137,10 @@ pub(super) fn tile_columns(k: u32, tiles: usize) -> u32 {
 /// Work-items of a scalar work-group with so many butterflies in a pass. Few different sizes: some drivers compile a
 /// kernel for each.
 pub(super) fn work_items(device: &DeviceInfo, butterflies: usize) -> usize {
-    let wanted = if butterflies < GROUP { GROUP / 4 } else { GROUP };
+    let wanted = if butterflies < GROUP {
+        GROUP / 4
+    } else {
+        GROUP
+    };
     wanted.min(1 << device.max_work_group.max(1).ilog2())
 }

@@ -26,7 +26,10 @@ fn program<F: HalField>(rt: &Runtime) -> Result<Program, HalError> {
         Variant::Scalar => (1, source!("../../../cl/ntt_scalar.cl")),
     };
     let prime = F::ORDER_U32;
-    let options = format!("-DPRIME={prime}u -DMU={}u -DVEC={lanes}", inverse_mod_2_32(prime));
+    let options = format!(
+        "-DPRIME={prime}u -DMU={}u -DVEC={lanes}",
+        inverse_mod_2_32(prime)
+    );
     rt.program(&ProgramSource::source("ntt", [source], options))
 }
 
@@ -94,8 +97,13 @@ impl<'a> Launcher<'a> {
         schedule: &'a Schedule,
     ) -> Result<Self, HalError> {
         let program = program::<F>(rt)?;
-        let tables = rt.upload(schedule.words.as_slice())?;
-        Ok(Self { rt, program, schedule, tables })
+        let tables = rt.upload_table(schedule.words.as_slice())?;
+        Ok(Self {
+            rt,
+            program,
+            schedule,
+            tables,
+        })
     }
 
     /// What is launched.
@@ -153,7 +161,12 @@ impl<'a> Launcher<'a> {
             Variant::Vector => {
                 let contiguous = views.iter().all(|view| width * view.lane == view.pitch);
                 let lanes = Lanes::new(device, tiles, width, contiguous);
-                let Lanes { lanes: all, group, log_rows, log_blocks } = lanes;
+                let Lanes {
+                    lanes: all,
+                    group,
+                    log_rows,
+                    log_blocks,
+                } = lanes;
                 args.extend([all as u32, group as u32, log_rows, log_blocks].map(Arg::U32));
                 args.extend([lanes.tile_bytes(bits), table << log_rows].map(Arg::Local));
                 match pass.step {
@@ -173,7 +186,10 @@ impl<'a> Launcher<'a> {
                     args.push(Arg::Local(tile));
                 }
                 let items = work_items(device, tile / 16);
-                ([tiles.count * items, width.div_ceil(1 << log_columns), 1], items)
+                (
+                    [tiles.count * items, width.div_ceil(1 << log_columns), 1],
+                    items,
+                )
             }
         };
         let kernel = self.rt.kernel(&self.program, pass.step.kernel())?;
@@ -182,7 +198,11 @@ impl<'a> Launcher<'a> {
 
     /// Launches the product with a matrix.
     fn direct(&self, input: View<'_>, out: View<'_>, width: usize) -> Result<(), HalError> {
-        let Schedule { log_height, log_out, .. } = *self.schedule;
+        let Schedule {
+            log_height,
+            log_out,
+            ..
+        } = *self.schedule;
         let mut args = [input.start(), out.start()].concat();
         args.push(Arg::Buffer(&self.tables));
         args.extend([1 << log_height, width as u32].map(Arg::U32));
@@ -192,6 +212,11 @@ impl<'a> Launcher<'a> {
         };
         let items = width.div_ceil(lanes).next_multiple_of(group);
         let kernel = self.rt.kernel(&self.program, Step::Direct.kernel())?;
-        self.rt.launch(&kernel, [items, 1 << log_out, 1], Some([group, 1, 1]), &args)
+        self.rt.launch(
+            &kernel,
+            [items, 1 << log_out, 1],
+            Some([group, 1, 1]),
+            &args,
+        )
     }
 }

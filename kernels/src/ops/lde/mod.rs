@@ -94,7 +94,12 @@ fn transform<F: HalField>(
     let launcher = Launcher::new::<F>(rt, &schedule)?;
     match (input.single(), out.single()) {
         (Some(from), Some(to)) => {
-            panel::transform(rt, &launcher, Panel::whole(from, width), Panel::whole(to, width))?;
+            panel::transform(
+                rt,
+                &launcher,
+                Panel::whole(from, width),
+                Panel::whole(to, width),
+            )?;
         }
         _ => panel::transform_chunks(rt, op, &launcher, input, &out)?,
     }

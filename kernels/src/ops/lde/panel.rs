@@ -24,22 +24,41 @@ pub(super) struct Panel<'a> {
 impl<'a> Panel<'a> {
     /// All columns of a matrix.
     pub(super) fn whole(buffer: &'a Buffer, width: usize) -> Self {
-        Self { buffer, at: 0, pitch: width, columns: width }
+        Self {
+            buffer,
+            at: 0,
+            pitch: width,
+            columns: width,
+        }
     }
 
     /// `columns` of the columns, from column `at` on.
     fn part(self, at: usize, columns: usize) -> Self {
-        Self { at: self.at + at, columns, ..self }
+        Self {
+            at: self.at + at,
+            columns,
+            ..self
+        }
     }
 
     fn view(self, columns: Columns) -> View<'a> {
-        let Self { buffer, at, pitch, .. } = self;
-        View { buffer, at, pitch, lane: LANE.min(pitch), columns }
+        let Self {
+            buffer, at, pitch, ..
+        } = self;
+        View {
+            buffer,
+            at,
+            pitch,
+            lane: LANE.min(pitch),
+            columns,
+        }
     }
 
     /// Whether all lanes' lines are on 64-byte boundaries.
     fn is_aligned(self) -> bool {
-        [self.at, self.pitch, self.columns].iter().all(|words| words.is_multiple_of(LANE))
+        [self.at, self.pitch, self.columns]
+            .iter()
+            .all(|words| words.is_multiple_of(LANE))
     }
 }
 
@@ -106,23 +125,38 @@ pub(super) fn transform_chunks(
 ) -> Result<(), HalError> {
     let (most, width) = (rt.max_alloc_words() / out.height, input.width);
     if most == 0 {
-        let why = format!("a column of {} words exceeds the largest allocation", out.height);
+        let why = format!(
+            "a column of {} words exceeds the largest allocation",
+            out.height
+        );
         return Err(HalError::unsupported(op, why));
     }
     // Whole lanes where there is room for one.
-    let columns = if most < LANE { most } else { most / LANE * LANE };
+    let columns = if most < LANE {
+        most
+    } else {
+        most / LANE * LANE
+    };
     let columns = columns.min(width);
     let source = rt.alloc(input.height * columns)?;
     let result = rt.alloc(out.height * columns)?;
     for at in (0..width).step_by(columns) {
         let columns = columns.min(width - at);
-        let row = |row: usize| Rect { at: row * columns, pitch: columns };
+        let row = |row: usize| Rect {
+            at: row * columns,
+            pitch: columns,
+        };
         let part = Rect { at, pitch: width };
         for (chunk, buffer) in input.chunks.iter().enumerate() {
             let to = (&source, row(chunk * input.rows_per_chunk));
             rt.copy_rect((buffer, part), to, input.chunk_rows(chunk), columns)?;
         }
-        transform(rt, launcher, Panel::whole(&source, columns), Panel::whole(&result, columns))?;
+        transform(
+            rt,
+            launcher,
+            Panel::whole(&source, columns),
+            Panel::whole(&result, columns),
+        )?;
         for (chunk, buffer) in out.chunks.iter().enumerate() {
             let from = (&result, row(chunk * out.rows_per_chunk));
             rt.copy_rect(from, (buffer, part), out.chunk_rows(chunk), columns)?;

@@ -89,10 +89,22 @@ impl Schedule {
             Transform::Forward | Transform::Inverse => log_height,
         };
         let (passes, words) = (Vec::new(), Words::default());
-        let mut schedule = Self { log_height, log_out, passes, words };
+        let mut schedule = Self {
+            log_height,
+            log_out,
+            passes,
+            words,
+        };
         if log_height < MIN_BITS {
             schedule.words.elements(matrix(transform, log_height));
-            schedule.push(Step::Direct, Digit { bits: log_height, stride: 0 }, []);
+            schedule.push(
+                Step::Direct,
+                Digit {
+                    bits: log_height,
+                    stride: 0,
+                },
+                [],
+            );
             return Ok(schedule);
         }
         let digits = digits(log_height, limits).unwrap_or_default();
@@ -127,29 +139,49 @@ impl Schedule {
     }
 
     fn push<const N: usize>(&mut self, step: Step, digit: Digit, numbers: [u32; N]) {
-        self.passes.push(Pass { step, digit, numbers: numbers.to_vec() });
+        self.passes.push(Pass {
+            step,
+            digit,
+            numbers: numbers.to_vec(),
+        });
     }
 
     fn gather<F: HalField>(&mut self, digit: Digit, log_low: u32, root: Root<F>, scale: F) {
         let k = digit.bits;
-        let table_at = self.words.network(Network::Dit, k, root(k as usize), F::ONE);
+        let table_at = self
+            .words
+            .network(Network::Dit, k, root(k as usize), F::ONE);
         let reversed_at = self.words.reversals(k);
         let (scale, log_tiles) = (scale.montgomery_word(), self.log_height - k);
-        self.push(Step::Gather, digit, [table_at, reversed_at, scale, k, log_tiles, log_low]);
+        self.push(
+            Step::Gather,
+            digit,
+            [table_at, reversed_at, scale, k, log_tiles, log_low],
+        );
     }
 
     /// Tables of a later digit of the first transform: the network's, the tiles' shifts, and reversals.
     fn later<F: HalField>(&mut self, digit: Digit, root: Root<F>) -> [u32; 3] {
         let Digit { bits, stride } = digit;
-        let table_at = self.words.network(Network::Dit, bits, root(bits as usize), F::ONE);
+        let table_at = self
+            .words
+            .network(Network::Dit, bits, root(bits as usize), F::ONE);
         let sigmas = root((bits + stride) as usize).powers().take(1 << stride);
-        [table_at, self.words.elements(sigmas), self.words.reversals(bits)]
+        [
+            table_at,
+            self.words.elements(sigmas),
+            self.words.reversals(bits),
+        ]
     }
 
     fn inverse<F: HalField>(&mut self, digit: Digit, root: Root<F>) {
         let [table_at, sigmas_at, reversed_at] = self.later(digit, root);
         let Digit { bits, stride } = digit;
-        self.push(Step::Inverse, digit, [table_at, sigmas_at, reversed_at, bits, stride]);
+        self.push(
+            Step::Inverse,
+            digit,
+            [table_at, sigmas_at, reversed_at, bits, stride],
+        );
     }
 
     fn turn<F: HalField>(&mut self, digit: Digit, root: Root<F>, shifts: &[F]) {
@@ -162,7 +194,16 @@ impl Schedule {
             self.words.network(Network::Forward, bits, w, sigma);
         }
         let (cosets, height) = (shifts.len() as u32, self.log_height);
-        let numbers = [table_at, sigmas_at, reversed_at, cosets_at, cosets, height, bits, stride];
+        let numbers = [
+            table_at,
+            sigmas_at,
+            reversed_at,
+            cosets_at,
+            cosets,
+            height,
+            bits,
+            stride,
+        ];
         self.push(Step::Turn, digit, numbers);
     }
 
@@ -170,7 +211,9 @@ impl Schedule {
         let Digit { bits, stride } = digit;
         let w = F::two_adic_generator(bits as usize);
         let table_at = self.words.network(Network::Forward, bits, w, F::ONE);
-        let sigmas_at = self.words.elements(forward_sigmas(self.log_height, digit, shifts));
+        let sigmas_at = self
+            .words
+            .elements(forward_sigmas(self.log_height, digit, shifts));
         self.push(Step::Forward, digit, [table_at, sigmas_at, bits, stride]);
     }
 }

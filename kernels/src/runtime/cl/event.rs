@@ -16,6 +16,8 @@ pub(crate) struct Event {
     words: Vec<u32>,
     /// What the command uses, freed after it has ended, or never.
     mems: Vec<Mem>,
+    /// Whether the driver may have to compile before the command runs.
+    compiles: bool,
 }
 
 // SAFETY: OpenCL events may be used from any thread.
@@ -35,6 +37,7 @@ impl Event {
             raw,
             words,
             mems: Vec::new(),
+            compiles: false,
         }
     }
 
@@ -42,6 +45,17 @@ impl Event {
     pub(crate) fn using(mut self, mems: Vec<Mem>) -> Self {
         self.mems = mems;
         self
+    }
+
+    /// Says whether the driver may have to compile before the command runs.
+    pub(crate) fn compiling(mut self, compiles: bool) -> Self {
+        self.compiles = compiles;
+        self
+    }
+
+    /// See [`Self::compiling`].
+    pub(crate) fn compiles(&self) -> bool {
+        self.compiles
     }
 
     /// Number of the host's words that the command reads.
@@ -101,9 +115,11 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        if !self.words.is_empty() && !matches!(self.outcome(), Ok(Some(_))) {
-            // The device may still read them.
+        let holds = !self.words.is_empty() || !self.mems.is_empty();
+        if holds && !matches!(self.outcome(), Ok(Some(_))) {
+            // The device may still use them.
             std::mem::forget(std::mem::take(&mut self.words));
+            std::mem::forget(std::mem::take(&mut self.mems));
         }
         // SAFETY: this handle owns one reference.
         let _ = unsafe { cl::release_event(self.raw) };

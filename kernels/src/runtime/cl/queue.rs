@@ -105,7 +105,8 @@ impl Queue {
                 ptr::null(),
             )
         };
-        Ok((named("clEnqueueMapBuffer", event).map(Event::new)?, host))
+        let event = named("clEnqueueMapBuffer", event).map(Event::new)?;
+        Ok((event.using(vec![mem.share()?]), host))
     }
 
     /// Ends a map.
@@ -116,7 +117,8 @@ impl Queue {
     pub(crate) unsafe fn unmap(&self, mem: &Mem, host: *mut c_void) -> ClResult<Event> {
         // SAFETY: passed on to the caller.
         let event = unsafe { cl::enqueue_unmap_mem_object(self.0, mem.0, host, 0, ptr::null()) };
-        named("clEnqueueUnmapMemObject", event).map(Event::new)
+        let event = named("clEnqueueUnmapMemObject", event).map(Event::new)?;
+        Ok(event.using(vec![mem.share()?]))
     }
 
     /// Fills bytes with a word.
