@@ -5,15 +5,16 @@
 #   fmt clippy doc       the formatter, the linter, the documentation, no warning let through
 #   policy               licences, bans and sources of every dependency (deny.toml)
 #   build                every test of the development profile (optimised, with debug assertions)
-#   host                 unit, integration and documentation tests that need no OpenCL device
-#   device-RUNTIME       the conformance tests in one process on one runtime: pocl, intel, rusticl, and oclgrind twice
+#   host                 unit, integration and documentation tests that need no OpenCL device, and the kernels' own on PoCL
+#   device-RUNTIME       on one runtime, the conformance tests in one process and the runtime layer's in another: pocl,
+#                        intel, rusticl; the conformance tests alone on oclgrind, twice
 #   release              the tests that must run without debug assertions (tests/release_*.rs)
 #   run                  the main job on a real file (make run) on the CPU and on PoCL
 #   portable             the distribution build, for any CPU of the target
 #   bench                every criterion bench, once, untimed
 #
-# Test files are sorted by name, so that none is forgotten: conformance* runs on each runtime, release_* without debug
-# assertions, and every other on the host. The conformance tests are told
+# Test files are sorted by name, so that none is forgotten: conformance* and runtime* run on each runtime, release_* without
+# debug assertions, and every other on the host. The tests of a runtime are told
 #   STARKWRIGHT_TEST_RUNTIME    the runtime's name
 #   STARKWRIGHT_TEST_VARIANTS   the kernel variants to test, comma-separated
 #   STARKWRIGHT_TEST_REPORT     a file to append to: runtime TAB variant TAB suite TAB cases   (scripts/coverage.sh)
@@ -75,20 +76,26 @@ test_flags() {
 
 host_tests() {
     local flags
-    mapfile -t flags < <(test_flags not '^(conformance|release_)')
+    mapfile -t flags < <(test_flags not '^(conformance|runtime|release_)')
     local status=0
+    if [ -e "$target/opencl/env/pocl.env" ]; then
+        # shellcheck disable=SC1091  # written by scripts/runtimes.sh
+        . "$target/opencl/env/pocl.env"
+    fi
     "$cargo" test "${locked[@]}" "${workspace[@]}" --no-fail-fast --lib "${flags[@]}" || status=$?
     "$cargo" test "${locked[@]}" "${workspace[@]}" --no-fail-fast --doc || status=$?
     return "$status"
 }
 
-# One process: drivers compile their programs once in it. One test at a time: the runtime itself uses every core, and
+# One process for each test file: drivers compile their programs once in it. One test at a time: the runtime itself uses every core, and
 # deadlines and memory counts are then about one test.
 device_tests() {
-    local pass=$1 runtime=$2 variants=$3 flags
+    local pass=$1 runtime=$2 variants=$3 files='^(conformance|runtime)' flags
     shift 3
     need_link
-    mapfile -t flags < <(test_flags is '^conformance')
+    # Interpreted, the runtime layer's tests would show nothing new.
+    [ "$runtime" != oclgrind ] || files='^conformance'
+    mapfile -t flags < <(test_flags is "$files")
     [ ${#flags[@]} -gt 0 ] || { echo "there is no test file named conformance*" >&2; exit 1; }
     rm -f "$results/report-$pass.tsv"
     scripts/runtimes.sh exec "$runtime" env \
