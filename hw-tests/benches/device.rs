@@ -12,8 +12,8 @@ use criterion::{
 use p3_field::{Field, PrimeCharacteristicRing};
 use p3_koala_bear::KoalaBear;
 use starkwright_hal::{
-    Backend, Cpu, HalField, Keccak256Merkle, KoalaBear5, MerkleScheme, Poseidon2Merkle,
-    Poseidon2WideMerkle, Puzzle,
+    Backend, Cpu, Evaluation, HalField, Keccak256Merkle, KoalaBear5, MerkleScheme, PointOpening,
+    Poseidon2Merkle, Poseidon2WideMerkle, Puzzle, Reduction,
 };
 use starkwright_hw_tests::conformance::{Fill, Random};
 use starkwright_hw_tests::runtimes::{self, Opened};
@@ -62,6 +62,8 @@ fn operations<B: Backend<F>>(criterion: &mut Criterion, name: &str, device: &B) 
     merkle::<Poseidon2Merkle, B>(criterion, "merkle-poseidon2", name, device);
     merkle::<Poseidon2WideMerkle, B>(criterion, "merkle-poseidon2-wide", name, device);
     merkle::<Keccak256Merkle, B>(criterion, "merkle-keccak", name, device);
+
+    openings(criterion, name, device);
 
     let mut fold = group(criterion, "fold");
     let leaves = upload(5 << 3);
@@ -116,6 +118,70 @@ fn merkle<S: MerkleScheme<F>, B: Backend<F>>(
         );
     }
     group.finish();
+}
+
+/// What opening a commitment takes: evaluation at two points, the reduced opening, the rows and paths of queries.
+fn openings<B: Backend<F>>(criterion: &mut Criterion, name: &str, device: &B) {
+    const WIDTH: usize = 64;
+    let matrix = || {
+        device
+            .upload(Fill::Random(5).matrix(1 << LOG_ROWS, WIDTH))
+            .unwrap()
+    };
+    let extended = matrix();
+    let shape = format!("2^{LOG_ROWS}x{WIDTH}");
+    let mut random = Random::new(6);
+    let mut draw = || random.extension::<F, KoalaBear5>();
+    let points = [draw(), draw()];
+
+    let mut evaluate = group(criterion, "evaluate");
+    evaluate.throughput(Throughput::Elements((WIDTH << (LOG_ROWS - 1)) as u64));
+    evaluate.bench_function(BenchmarkId::new(&shape, name), |bench| {
+        let requests = [Evaluation {
+            matrix: &extended,
+            log_blowup: 1,
+            points: &points,
+        }];
+        bench.iter(|| device.evaluate(F::GENERATOR, &requests).unwrap());
+    });
+    evaluate.finish();
+
+    let alpha = draw();
+    let openings = points.map(|point| PointOpening {
+        point,
+        weight: draw(),
+        value: draw(),
+    });
+    let mut reduce = group(criterion, "reduce");
+    reduce.throughput(Throughput::Elements((WIDTH << LOG_ROWS) as u64));
+    reduce.bench_function(BenchmarkId::new(&shape, name), |bench| {
+        let terms = [Reduction {
+            matrix: &extended,
+            openings: openings.to_vec(),
+        }];
+        bench.iter(|| {
+            let reduced = device
+                .reduce(LOG_ROWS, F::GENERATOR, alpha, &terms)
+                .unwrap();
+            device.finish().unwrap();
+            reduced
+        });
+    });
+    reduce.finish();
+
+    let (_, committed) = device.commit::<Poseidon2Merkle>(vec![matrix()], 0).unwrap();
+    let mut random = Random::new(7);
+    let indices: Vec<usize> = (0..100).map(|_| random.below(1 << LOG_ROWS)).collect();
+    let mut open = group(criterion, "open");
+    open.throughput(Throughput::Elements(indices.len() as u64));
+    open.bench_function(BenchmarkId::new(&shape, name), |bench| {
+        bench.iter(|| {
+            device
+                .open::<Poseidon2Merkle>(&committed, &indices)
+                .unwrap()
+        });
+    });
+    open.finish();
 }
 
 /// The bare permutations, which only our kernels offer.

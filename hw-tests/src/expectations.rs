@@ -5,8 +5,6 @@ use starkwright_kernels::DeviceInfo;
 /// How a driver differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quirk {
-    /// Programs have no binaries: nothing is kept on disk, and every process compiles.
-    NoBinaries,
     /// A program's binary is checked by nobody, and a damaged one brings the process down: the cache's own checksum
     /// must keep it from the driver.
     CrashesOnDamagedBinaries,
@@ -32,13 +30,7 @@ pub struct Expectation {
 }
 
 /// Every quirk known.
-pub const EXPECTATIONS: [Expectation; 5] = [
-    Expectation {
-        platform: "rusticl",
-        driver: "",
-        quirk: Quirk::NoBinaries,
-        reason: "CL_PROGRAM_BINARIES is empty for programs built for llvmpipe (Mesa 22.3)",
-    },
+pub const EXPECTATIONS: [Expectation; 4] = [
     Expectation {
         platform: "rusticl",
         driver: "",

@@ -13,6 +13,8 @@ use starkwright_hal::{
     Rows, Statistics,
 };
 
+use crate::planted::RawWords;
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -48,7 +50,7 @@ pub enum Fault {
     Witness,
     /// One word of an extension is greater by the prime: the element is right, the word is not.
     Unreduced,
-    /// A tile of an extension is as the allocation was.
+    /// A tile of an extension is as the allocation was, which held the right words before.
     Unwritten,
 }
 
@@ -91,24 +93,6 @@ impl Fault {
     ];
 }
 
-/// A back end whose memory can be given words that are no field elements, as a wrong kernel gives them.
-pub trait RawWords<F: HalField>: Buffers<F> {
-    /// A matrix of these words, row-major.
-    ///
-    /// # Errors
-    /// As [`Buffers::upload`].
-    fn upload_words(&self, words: Vec<u32>, width: usize) -> Result<Self::Matrix, HalError>;
-}
-
-impl<F: HalField> RawWords<F> for starkwright_kernels::OpenCl
-where
-    Self: Buffers<F, Matrix = starkwright_kernels::Matrix>,
-{
-    fn upload_words(&self, words: Vec<u32>, width: usize) -> Result<Self::Matrix, HalError> {
-        starkwright_kernels::Matrix::adopt(self.runtime(), words, width)
-    }
-}
-
 /// A back end with a fault. `B` is right.
 #[derive(Clone, Debug)]
 pub struct Faulty<F, B> {
@@ -142,19 +126,15 @@ impl<F: HalField, B: Backend<F> + RawWords<F>> Faulty<F, B> {
         self.inner.upload(host)
     }
 
-    /// The words of a matrix, changed by `spoil`, if this is the fault.
-    fn raw(
-        &self,
-        fault: Fault,
-        matrix: B::Matrix,
-        spoil: impl FnOnce(&mut [u32]),
-    ) -> Result<B::Matrix, HalError> {
-        if self.fault != fault {
+    /// A matrix with one word greater by the prime, if this is the fault.
+    fn unreduced(&self, matrix: B::Matrix) -> Result<B::Matrix, HalError> {
+        if self.fault != Fault::Unreduced {
             return Ok(matrix);
         }
         let host = self.inner.download(&matrix)?;
         let mut words: Vec<u32> = host.values.iter().map(|x| x.to_unique_u32()).collect();
-        spoil(&mut words);
+        let middle = words.len() / 2;
+        words[middle] += F::ORDER_U32;
         self.inner.upload_words(words, host.width)
     }
 }
@@ -269,15 +249,10 @@ impl<F: HalField, B: Backend<F> + RawWords<F>> LdeOps<F> for Faulty<F, B> {
                 wrong_butterfly(host, pair, pair + 1);
             }
         })?;
-        let extended = self.raw(Fault::Unreduced, extended, |words| {
-            let middle = words.len() / 2;
-            words[middle] += F::ORDER_U32;
-        })?;
-        self.raw(Fault::Unwritten, extended, |words| {
-            // What a fresh allocation holds (`Runtime::alloc`).
-            let tile = words.len() / 2..(words.len() / 2 + 16).min(words.len());
-            words[tile].fill(u32::MAX);
-        })
+        if self.fault == Fault::Unwritten {
+            return self.inner.unwritten(&extended);
+        }
+        self.unreduced(extended)
     }
 
     fn dft(&self, coefficients: Self::Matrix) -> Result<Self::Matrix, HalError> {
@@ -313,7 +288,9 @@ impl<F: HalField, B: Backend<F> + RawWords<F>> MerkleOps<F> for Faulty<F, B> {
         mut matrices: Vec<Self::Matrix>,
         cap_height: usize,
     ) -> Result<(Commitment<F, S>, Self::Committed<S>), HalError> {
-        if let (Fault::Kept, Some(last)) = (self.fault, matrices.pop()) {
+        if self.fault == Fault::Kept
+            && let Some(last) = matrices.pop()
+        {
             matrices.push(self.spoiled(Fault::Kept, last, off_by_one)?);
         }
         let (commitment, committed) = self.inner.commit::<S>(matrices, cap_height)?;

@@ -130,13 +130,37 @@ fn drive_extended(effort: Effort, check: Check<'_, Extended>) -> Result<u64, Str
     run("lde", effort.cases(), &cases.boxed(), check)
 }
 
-/// [`coset_lde`](LdeOps::coset_lde) against the reference's, blow-ups of 2^1 to 2^8 (and none); a shift of zero, heights that
-/// are no power of two and heights beyond the field's subgroups are refused.
+/// The tallest shapes, one column each: log2 of the rows, and of the blow-up.
+const TALL: [(usize, usize); 2] = [(22, 1), (14, 8)];
+
+/// Extensions of one column to 2^23 and 2^22 rows.
+fn tall<F: HalField, B: Backend<F>>(device: &B) -> Result<u64, String> {
+    let mut checked = 0;
+    for (log_height, added_bits) in TALL {
+        let case = Extended {
+            log_height,
+            width: 1,
+            added_bits,
+            shift: Scalar::Random(11),
+            fill: Fill::Random(12),
+        };
+        let outcome = check_extended::<F, B>(device, &case);
+        let outcome = outcome.map_err(|why| format!("lde: {why}\n  case: {case:?}"))?;
+        checked += u64::from(outcome == Outcome::Checked);
+    }
+    Ok(checked)
+}
+
+/// [`coset_lde`](LdeOps::coset_lde) against the reference's, blow-ups of 2^1 to 2^8 (and none), heights to 2^22 where the
+/// effort allows; a shift of zero, heights that are no power of two and heights beyond the field's subgroups are refused.
 ///
 /// # Errors
 /// The smallest case that fails.
 pub fn lde<F: HalField, B: Backend<F>>(device: &B, effort: Effort) -> Result<u64, String> {
-    let checked = drive_extended(effort, &|case| check_extended::<F, B>(device, case))?;
+    let mut checked = drive_extended(effort, &|case| check_extended::<F, B>(device, case))?;
+    if effort >= Effort::Normal {
+        checked += tall::<F, B>(device)?;
+    }
     let extend = |height: usize, added_bits, shift| {
         device
             .upload(Fill::Random(1).matrix(height, 2))

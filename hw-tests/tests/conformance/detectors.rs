@@ -9,8 +9,9 @@ use starkwright_hal::{Buffers, Cpu, HalError, LdeOps, Shadow, check_device};
 use starkwright_hw_tests::conformance::{self, Effort, Fill, same_matrix};
 use starkwright_hw_tests::expectations::Quirk;
 use starkwright_hw_tests::faulty::{Fault, Faulty};
+use starkwright_hw_tests::planted;
 use starkwright_hw_tests::runtimes::{self, Opened};
-use starkwright_kernels::{Arg, Matrix, OpenCl, ProgramSource};
+use starkwright_kernels::{Arg, FaultPlan, Matrix, OpenCl, Options};
 
 type F = KoalaBear;
 
@@ -24,21 +25,18 @@ fn detectors() {
             return Ok(3);
         }
         let faults = planted_results(opened)?;
+        let tables = wrong_twiddles(opened)?;
         shadow_keeps_the_input(opened)?;
-        Ok(4 + faults)
+        Ok(4 + faults + tables)
     })
     .unwrap();
-}
-
-fn planted() -> ProgramSource {
-    ProgramSource::source("planted", [include_str!("planted.cl")], "")
 }
 
 /// A data race: Oclgrind must see it. Elsewhere it is run and its result is one of the possible ones.
 fn planted_race(opened: &Opened) -> Result<(), String> {
     let rt = opened.device.runtime();
     let words = (|| {
-        let kernel = rt.kernel(&rt.program(&planted())?, "planted_race")?;
+        let kernel = rt.kernel(&rt.program(&planted::program())?, "planted_race")?;
         let out = rt.upload(&[u32::MAX; 2])?;
         rt.launch(&kernel, [64, 1, 1], Some([16, 1, 1]), &[Arg::Buffer(&out)])?;
         rt.read_vec::<u32>(&out, 0, 2)
@@ -79,7 +77,7 @@ fn planted_words(opened: &Opened) -> Result<(), String> {
     let matrix = Fill::Random(7).matrix::<F>(height, width);
     let rt = opened.device.runtime();
     let run = |name: &'static str, wrong: bool| {
-        let kernel = rt.kernel(&rt.program(&planted())?, name)?;
+        let kernel = rt.kernel(&rt.program(&planted::program())?, name)?;
         let (input, out) = (rt.upload(&matrix.values)?, Arc::new(rt.alloc(words)?));
         let (prime, n) = (if wrong { F::ORDER_U32 } else { 0 }, words as u32);
         let mut args = vec![Arg::Buffer(&input), Arg::Buffer(&out), Arg::U32(n)];
@@ -177,4 +175,51 @@ fn shadow_keeps_the_input(opened: &Opened) -> Result<(), String> {
     } else {
         Err(format!("shadow: {kept} inputs kept"))
     }
+}
+
+/// The kernels themselves with one bit of their table of roots flipped: for each kind of transform, plain comparison and
+/// [`Shadow`] must see it, and the next transform, with a right table, is right.
+fn wrong_twiddles(opened: &Opened) -> Result<u64, String> {
+    // One row is multiplied by a matrix; the others are cut into one, two and three passes.
+    const SHAPES: [(usize, usize); 4] = [(1, 3), (16, 20), (1 << 9, 7), (1 << 13, 2)];
+    for (height, width) in SHAPES {
+        let failed = |why: String| format!("wrong twiddle, {height} x {width}: {why}");
+        let matrix = Fill::Random(9).matrix::<F>(height, width);
+        let wanted = Cpu::<F>::new().coset_lde(matrix.clone(), 1, F::TWO);
+        let wanted = wanted.map_err(|error| failed(error.to_string()))?;
+        let options = Options {
+            faults: Some(FaultPlan::default().flip_table_word(1)),
+            ..opened.target.options()
+        };
+        let device = OpenCl::open(&opened.target.info, options.clone());
+        let device = device.map_err(|error| failed(error.to_string()))?;
+        let extended = || {
+            let there = device.upload(matrix.clone())?;
+            Buffers::<F>::download(&device, &device.coset_lde(there, 1, F::TWO)?)
+        };
+        let (wrong, right) = (extended(), extended());
+        let compare = |got: Result<_, HalError>| {
+            let got = got.map_err(|error| failed(error.to_string()))?;
+            Ok::<_, String>(same_matrix(&got, &wanted))
+        };
+        if compare(wrong)?.is_ok() {
+            return Err(failed("the result is right".to_owned()));
+        }
+        compare(right)?.map_err(failed)?;
+
+        let faults = Some(FaultPlan::default().flip_table_word(1));
+        let device = OpenCl::open(&opened.target.info, Options { faults, ..options });
+        let device = device.map_err(|error| failed(error.to_string()))?;
+        let shadow = Shadow::new(device, Cpu::<F>::new()).keeping_no_inputs();
+        let result = shadow
+            .upload(matrix)
+            .and_then(|there| shadow.coset_lde(there, 1, F::TWO));
+        match result.map(|_| ()) {
+            Err(HalError::Mismatch {
+                op: "coset_lde", ..
+            }) => {}
+            other => return Err(failed(format!("under shadow: {other:?}"))),
+        }
+    }
+    Ok(2 * SHAPES.len() as u64)
 }

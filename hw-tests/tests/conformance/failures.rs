@@ -4,16 +4,24 @@
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use p3_commit::{PolynomialSpace, UnivariateStarkPcs};
 use p3_koala_bear::KoalaBear;
+use p3_matrix::Matrix;
 use starkwright_hal::{Backend, Cpu, Device, HalError, KoalaBear5, Poseidon2Merkle, Shadow};
+use starkwright_hw_tests::conformance::{Fill, Random};
 use starkwright_hw_tests::expectations::Quirk;
 use starkwright_hw_tests::faulty::{Fault, Faulty};
 use starkwright_hw_tests::proofs::{LookupTables, QUICK, device_batch, lookup_tables};
 use starkwright_hw_tests::runtimes::{self, Opened, long};
 use starkwright_kernels::{FaultPlan, OpenCl, Options};
 use starkwright_prover::ProverError;
+use starkwright_prover::challenger::{Failure, Grinding, Protocol};
+use starkwright_prover::pcs::DevicePcs;
+use starkwright_prover::phases::Phases;
 
 type F = KoalaBear;
 
@@ -45,6 +53,7 @@ fn failures() {
             hung(opened, &wanted)?,
             builds(opened, &wanted)?,
             reads(opened, &wanted)?,
+            maps(opened, &wanted)?,
             damaged_cache(opened, &wanted)?,
             wrong_results(opened)?,
         ];
@@ -53,19 +62,47 @@ fn failures() {
     .unwrap();
 }
 
-/// Some of the calls, numbered from 1: the first, the last, and `some` between them. All of them in the long tests.
+/// `some` of the calls, numbered from 1: the first, the last, and between them one drawn from each of equal parts, others
+/// for every commit. All of them in the long tests.
 fn sample(calls: u64, some: u64) -> Vec<u64> {
     if long() || calls <= some {
         return (1..=calls).collect();
     }
-    (0..some)
-        .map(|i| 1 + i * (calls - 1) / (some - 1))
-        .collect()
+    let mut random = Random::new(seed());
+    let (between, parts) = (calls - 2, some - 2);
+    let drawn = (0..parts).map(|i| {
+        let (from, to) = (between * i / parts, between * (i + 1) / parts);
+        2 + from + random.bits() % (to - from)
+    });
+    let mut chosen: Vec<u64> = [1].into_iter().chain(drawn).collect();
+    chosen.push(calls);
+    chosen
 }
 
-/// How many calls to try on this device: where every opening compiles anew, few.
+/// What the draws begin with: `STARKWRIGHT_SEED`, else this commit, else (outside of a repository) always the same.
+/// Printed once, so that a failure can be had again.
+fn seed() -> u64 {
+    static SEED: LazyLock<u64> = LazyLock::new(|| {
+        let commit = || {
+            let mut git = Command::new("git");
+            let output = git.args(["rev-parse", "HEAD"]).output().ok()?;
+            let name = String::from_utf8(output.stdout).ok()?;
+            output.status.success().then(|| name.trim().to_owned())
+        };
+        let chosen = std::env::var("STARKWRIGHT_SEED").ok().or_else(commit);
+        let chosen = chosen.unwrap_or_default();
+        println!("failures: drawn with STARKWRIGHT_SEED={chosen}");
+        // FNV-1a.
+        chosen.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        })
+    });
+    *SEED
+}
+
+/// How many calls to try on this device: on a slow one, few.
 fn tries(opened: &Opened, most: u64) -> u64 {
-    if opened.target.expects(Quirk::NoBinaries) {
+    if opened.target.expects(Quirk::Emulated) {
         most.div_ceil(3)
     } else {
         most
@@ -207,10 +244,71 @@ fn reads(opened: &Opened, wanted: &[u8]) -> Result<u64, String> {
     Ok(tried.len() as u64)
 }
 
+/// The `n`-th map is refused by the driver: its error comes out of the proof, also where p3 allows none.
+fn maps(opened: &Opened, wanted: &[u8]) -> Result<u64, String> {
+    let refused = |result: Result<(), ProverError>| match result {
+        Err(ProverError::Hal(HalError::Driver { call, .. })) if call == "clEnqueueMapBuffer" => {
+            Ok(())
+        }
+        other => Err(format!("a map fails: {other:?}")),
+    };
+    let count = FaultPlan::counting();
+    quotient_rows(&with(opened, count.clone())?).map_err(|error| error.to_string())?;
+    if count.counts().maps != 1 {
+        return Err(format!("the quotient's rows: {:?}", count.counts()));
+    }
+    let device = with(opened, FaultPlan::default().fail_map(1))?;
+    refused(quotient_rows(&device)).map_err(|why| format!("the quotient's rows: {why}"))?;
+    nothing_alive(&device)?;
+
+    let count = FaultPlan::counting();
+    job(&with(opened, count.clone())?).map_err(|error| error.to_string())?;
+    let maps = count.counts().maps;
+    for n in 1..=maps {
+        let device = with(opened, FaultPlan::default().fail_map(n))?;
+        refused(job(&device).map(|_| ())).map_err(|why| format!("map {n}: {why}"))?;
+        recovers(&device, wanted).map_err(|why| format!("after map {n} failed: {why}"))?;
+    }
+    Ok(1 + maps)
+}
+
+/// What p3's prover does for a quotient: commits to a trace, takes its rows over the quotient's domain, by a call that
+/// cannot fail, and goes on to the next commitment.
+fn quotient_rows(device: &OpenCl) -> Result<(), ProverError> {
+    type Pcs = DevicePcs<F, KoalaBear5, Poseidon2Merkle, OpenCl>;
+    type Challenger = Grinding<<Poseidon2Merkle as Protocol<F, KoalaBear5>>::Transcript, OpenCl>;
+    let pcs = Pcs::new(
+        device.clone(),
+        &QUICK,
+        Failure::default(),
+        Phases::default(),
+    );
+    let domain = |log_height: usize| {
+        <Pcs as p3_commit::Pcs<KoalaBear5, Challenger>>::natural_domain_for_degree(
+            &pcs,
+            1 << log_height,
+        )
+    };
+    let commit = |log_height: usize| {
+        let trace = Fill::Random(3).matrix::<F>(1 << log_height, 2);
+        let evaluations = [(domain(log_height), trace)];
+        <Pcs as p3_commit::Pcs<KoalaBear5, Challenger>>::commit(&pcs, evaluations)
+    };
+    let (_, committed) = commit(4)?;
+    let quotient = domain(4).create_disjoint_domain(1 << 5);
+    let rows = <Pcs as UnivariateStarkPcs<KoalaBear5, Challenger>>::get_evaluations_on_domain(
+        &pcs, &committed, 0, quotient,
+    );
+    assert_eq!((rows.height(), rows.width()), (1 << 5, 2));
+    drop(rows);
+    commit(3).map(|_| ())
+}
+
 /// A device that computes wrongly. Stock p3 rejects the proof where a wrong word is in it; a codeword with a wrong element
 /// is still near a polynomial, its proof may pass and differs in its bytes: [`Shadow`] finds every one.
 fn wrong_results(opened: &Opened) -> Result<u64, String> {
-    let faulty = |fault| Faulty::<F, OpenCl>::new(opened.device.clone(), fault);
+    let device = open(opened, |_| ())?;
+    let faulty = |fault| Faulty::<F, OpenCl>::new(device.clone(), fault);
     let in_the_proof = [Fault::Cap, Fault::OpenedRow, Fault::Path, Fault::Evaluation];
     for fault in in_the_proof {
         match job(&faulty(fault)) {
@@ -218,7 +316,6 @@ fn wrong_results(opened: &Opened) -> Result<u64, String> {
             other => return Err(format!("{fault:?}: {:?}", other.map(|_| ()))),
         }
     }
-    let before = opened.device.statistics().live_bytes;
     let on_the_way = [
         Fault::LdeElement,
         Fault::LdeTwiddle,
@@ -236,13 +333,8 @@ fn wrong_results(opened: &Opened) -> Result<u64, String> {
             other => return Err(format!("{fault:?} under shadow: {:?}", other.map(|_| ()))),
         }
     }
-    match opened.device.statistics().live_bytes {
-        after if after == before => Ok((2 * in_the_proof.len() + on_the_way.len()) as u64),
-        after => Err(format!(
-            "{} bytes are left by wrong results",
-            after - before
-        )),
-    }
+    nothing_alive(&device)?;
+    Ok((2 * in_the_proof.len() + on_the_way.len()) as u64)
 }
 
 /// Files of built programs that are cut short, changed or empty are built again, and never reach the driver.
@@ -255,12 +347,6 @@ fn damaged_cache(opened: &Opened, wanted: &[u8]) -> Result<u64, String> {
     };
     recovers(&fresh()?, wanted).map_err(|why| format!("with an empty cache: {why}"))?;
     let kept = files(folder.path()).len() as u64;
-    if opened.target.expects(Quirk::NoBinaries) {
-        return match kept {
-            0 => Ok(1),
-            _ => Err("the driver gives binaries now: see the expectations".to_owned()),
-        };
-    }
     if kept == 0 {
         return Err("no built program was kept on disk".to_owned());
     }

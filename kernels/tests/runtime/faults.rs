@@ -201,6 +201,12 @@ fn a_first_launch_may_take_longer_than_the_deadline() {
         let rt = Runtime::open(device, options).unwrap();
         spin(&rt, items, 1).unwrap();
         rt.finish().unwrap();
+        if device.platform == "rusticl" {
+            println!(
+                "skipped: rusticl answers questions about a command that runs when it has ended"
+            );
+            return;
+        }
         spin(&rt, items, 1).unwrap();
         assert!(matches!(rt.finish(), Err(HalError::DeviceLost { .. })));
     });
