@@ -247,9 +247,10 @@ fn reads(opened: &Opened, wanted: &[u8]) -> Result<u64, String> {
 /// The `n`-th map is refused by the driver: its error comes out of the proof, also where p3 allows none.
 fn maps(opened: &Opened, wanted: &[u8]) -> Result<u64, String> {
     let refused = |result: Result<(), ProverError>| match result {
-        Err(ProverError::Hal(HalError::Driver { call, .. })) if call == "clEnqueueMapBuffer" => {
-            Ok(())
-        }
+        Err(ProverError::Hal(HalError::Driver {
+            call: "clEnqueueMapBuffer",
+            ..
+        })) => Ok(()),
         other => Err(format!("a map fails: {other:?}")),
     };
     let count = FaultPlan::counting();

@@ -137,7 +137,6 @@ fn characteristic_polynomial<F: HalField, E: Extension<F>>(z: E) -> (Vec<F>, Vec
 
 #[cfg(test)]
 mod tests {
-    use p3_field::{Field, PrimeCharacteristicRing};
     use proptest::prelude::*;
     use starkwright_hal::{BabyBear4, BabyBear5, KoalaBear4, KoalaBear5};
 

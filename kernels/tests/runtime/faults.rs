@@ -245,7 +245,13 @@ fn a_map_can_fail() {
         let rt = with_faults(device, FaultPlan::default().fail_map(1));
         let result = job(&rt);
         assert!(
-            matches!(result, Err(HalError::Driver { call, .. }) if call == "clEnqueueMapBuffer"),
+            matches!(
+                result,
+                Err(HalError::Driver {
+                    call: "clEnqueueMapBuffer",
+                    ..
+                })
+            ),
             "{result:?}"
         );
         job(&rt).unwrap();

@@ -120,7 +120,7 @@ impl Lanes {
 
     /// Bytes of the tiles of a work-group's lanes.
     pub(super) fn tile_bytes(self, bits: u32) -> usize {
-        self.group * LINE << bits
+        (self.group * LINE) << bits
     }
 
     /// Bytes of four rows of a work-group's lanes, and a line more.

@@ -170,7 +170,7 @@ impl<'a> Launcher<'a> {
                 args.extend([all as u32, group as u32, log_rows, log_blocks].map(Arg::U32));
                 args.extend([lanes.tile_bytes(bits), table << log_rows].map(Arg::Local));
                 match pass.step {
-                    Step::Turn => args.extend([4 * LANE << bits, table].map(Arg::Local)),
+                    Step::Turn => args.extend([(4 * LANE) << bits, table].map(Arg::Local)),
                     Step::Forward => args.push(Arg::Local(lanes.row_bytes())),
                     _ => {}
                 }
