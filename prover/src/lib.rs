@@ -39,6 +39,7 @@
 
 pub mod challenger;
 pub mod config;
+pub mod constraints;
 pub mod error;
 pub mod keccak_file;
 pub mod machine;
