@@ -13,10 +13,10 @@ use p3_matrix::dense::RowMajorMatrix;
 use p3_poseidon2_air::{Poseidon2Air, RoundConstants};
 
 /// p3's Poseidon2 AIR of width 16 with p3's constants.
-pub type Poseidon2 =
+pub(crate) type Poseidon2 =
     Poseidon2Air<KoalaBear, GenericPoseidon2LinearLayersKoalaBear, 16, 3, 0, 4, 20>;
 
-pub fn poseidon2() -> Poseidon2 {
+pub(crate) fn poseidon2() -> Poseidon2 {
     Poseidon2::new(RoundConstants::new(
         KOALABEAR_POSEIDON2_RC_16_EXTERNAL_INITIAL,
         KOALABEAR_POSEIDON2_RC_16_INTERNAL,
@@ -27,9 +27,9 @@ pub fn poseidon2() -> Poseidon2 {
 /// Lookups of every kind, preprocessed columns, public values, and extension constraints among base
 /// ones.
 #[derive(Clone, Copy)]
-pub struct Talkative;
+pub(crate) struct Talkative;
 
-pub const TALKATIVE_LOG_HEIGHT: usize = 4;
+pub(crate) const TALKATIVE_LOG_HEIGHT: usize = 4;
 
 impl BaseAir<KoalaBear> for Talkative {
     fn width(&self) -> usize {
@@ -107,7 +107,7 @@ impl<AB: InteractionBuilder<F = KoalaBear> + ExtensionBuilder> Air<AB> for Talka
 
 /// Two periodic columns.
 #[derive(Clone, Copy)]
-pub struct Periodic;
+pub(crate) struct Periodic;
 
 impl BaseAir<KoalaBear> for Periodic {
     fn width(&self) -> usize {
@@ -137,7 +137,7 @@ impl<AB: AirBuilder<F = KoalaBear>> Air<AB> for Periodic {
 
 /// One step of a [`Program`]: an operation on earlier values, taken modulo their number.
 #[derive(Clone, Copy, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Add(usize, usize),
     Sub(usize, usize),
     Neg(usize),
@@ -146,7 +146,7 @@ pub enum Step {
 
 /// An AIR that asserts whatever its steps compute.
 #[derive(Clone, Debug)]
-pub struct Program(pub Vec<Step>);
+pub(crate) struct Program(pub(crate) Vec<Step>);
 
 impl BaseAir<KoalaBear> for Program {
     fn width(&self) -> usize {

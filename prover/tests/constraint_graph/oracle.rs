@@ -18,10 +18,10 @@ use starkwright_prover::profile::Profile;
 type Config<E> = StockConfig<KoalaBear, E, Poseidon2Merkle>;
 
 /// The verifier's folder over the extension `E`.
-pub type Folder<'a, E> = VerifierConstraintFolderWithLookups<'a, Config<E>>;
+pub(crate) type Folder<'a, E> = VerifierConstraintFolderWithLookups<'a, Config<E>>;
 
 /// The lookups that p3's prover and verifier take for a table of this height.
-pub fn lookups<E, A>(air: &A, log_height: usize) -> Lookups<KoalaBear>
+pub(crate) fn lookups<E, A>(air: &A, log_height: usize) -> Lookups<KoalaBear>
 where
     E: Extension<KoalaBear>,
     A: Air<InteractionSymbolicBuilder<KoalaBear, E>>,
@@ -34,7 +34,7 @@ where
 }
 
 /// Random elements (SplitMix64).
-pub struct Random(pub u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     fn bits(&mut self) -> u64 {
@@ -45,14 +45,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn elements<E: BasedVectorSpace<KoalaBear>>(&mut self, count: usize) -> Vec<E> {
+    pub(crate) fn elements<E: BasedVectorSpace<KoalaBear>>(&mut self, count: usize) -> Vec<E> {
         let element = |_| E::from_basis_coefficients_fn(|_| KoalaBear::from_u64(self.bits()));
         (0..count).map(element).collect()
     }
 }
 
 /// Everything that a verifier evaluates the constraints of one table on. Rows are current and next.
-pub struct Openings<E> {
+pub(crate) struct Openings<E> {
     main: [Vec<E>; 2],
     preprocessed: [Vec<E>; 2],
     permutation: [Vec<E>; 2],
@@ -63,12 +63,12 @@ pub struct Openings<E> {
     /// First row, last row, transition.
     selectors: Vec<E>,
     /// The challenge that folds constraints.
-    pub alpha: E,
+    pub(crate) alpha: E,
 }
 
 impl<E: Extension<KoalaBear>> Openings<E> {
     /// Openings of a table with this layout; of no trace, so constraints do not vanish.
-    pub fn random(layout: &Layout, seed: u64) -> Self {
+    pub(crate) fn random(layout: &Layout, seed: u64) -> Self {
         let mut random = Random(seed);
         let mut rows = |width| [random.elements(width), random.elements(width)];
         Self {
@@ -85,7 +85,7 @@ impl<E: Extension<KoalaBear>> Openings<E> {
     }
 
     /// The value of a graph's input.
-    pub fn get(&self, input: Input) -> E {
+    pub(crate) fn get(&self, input: Input) -> E {
         match input {
             Input::Main { column, next } => self.main[usize::from(next)][column],
             Input::Preprocessed { column, next } => self.preprocessed[usize::from(next)][column],
@@ -101,7 +101,7 @@ impl<E: Extension<KoalaBear>> Openings<E> {
     }
 
     /// The folded constraints as `p3_batch_stark`'s verifier computes them.
-    pub fn folded_by_p3<A>(&self, air: &A, lookups: &[Lookup<KoalaBear>]) -> E
+    pub(crate) fn folded_by_p3<A>(&self, air: &A, lookups: &[Lookup<KoalaBear>]) -> E
     where
         A: for<'a> Air<Folder<'a, E>>,
     {
