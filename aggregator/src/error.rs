@@ -13,12 +13,26 @@ pub enum AggregatorError {
         /// Rows there are.
         height: usize,
     },
-    /// An assignment was given another number of words than the circuit reads.
-    #[error("the circuit reads {expected} words, and was given {found}")]
+    /// A part of an assignment's input has another number of words than the circuit reads.
+    #[error("part {part} of the input has {found} words, the circuit reads {expected}")]
     Input {
-        /// Words it reads.
+        /// The part.
+        part: usize,
+        /// Words the circuit reads.
         expected: usize,
         /// Words given.
         found: usize,
     },
+    /// A proof has another shape than the circuit verifies.
+    #[error("the proof has another shape than this circuit verifies: {what}")]
+    ProofShape {
+        /// What differs.
+        what: &'static str,
+    },
+    /// The constraints of a table could not be lowered.
+    #[error(transparent)]
+    Lowering(#[from] starkwright_prover::constraints::LoweringError),
+    /// Proving, or verifying natively, failed.
+    #[error(transparent)]
+    Prover(#[from] starkwright_prover::ProverError),
 }

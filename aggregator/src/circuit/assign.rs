@@ -3,7 +3,7 @@
 //! Every step is computed whatever the words are. A proof that is false gives a trace that breaks a constraint; nothing
 //! here decides, and nothing returns early.
 
-use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
+use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_koala_bear::{
     GenericPoseidon2LinearLayersKoalaBear, KOALABEAR_POSEIDON2_RC_16_EXTERNAL_FINAL,
     KOALABEAR_POSEIDON2_RC_16_EXTERNAL_INITIAL, KOALABEAR_POSEIDON2_RC_16_INTERNAL, KoalaBear,
@@ -19,7 +19,7 @@ use super::layout::{
     STATE, bits,
 };
 use super::program::{
-    Cell, CellWords, Line, Link, PackFrom, Permutation, Port, Program, Role, Step, Words,
+    Cell, CellWords, Line, Link, PackFrom, Part, Permutation, Port, Program, Role, Step, Words,
 };
 use super::sponge::bit_of;
 use crate::AggregatorError;
@@ -39,7 +39,7 @@ pub struct Assignment {
 struct Run<'a, E> {
     program: &'a Program,
     layout: &'a Layout,
-    inputs: &'a [KoalaBear],
+    inputs: Vec<KoalaBear>,
     memory: Vec<CellWords>,
     /// Reads at places that the proof decides, by cell.
     reads: Vec<u32>,
@@ -59,22 +59,38 @@ struct State<E> {
     high: KoalaBear,
 }
 
+/// Where an assignment's input comes from, part by part: see [`Builder::part`](super::Builder::part).
+///
+/// A part may depend on values computed from the parts before it: which rows a proof opens follows from its transcript.
+pub trait Source {
+    /// The words of a part; `known` holds the values of the cells that were named where it begins.
+    ///
+    /// # Errors
+    /// Where what the words come from has another shape.
+    fn part(
+        &mut self,
+        part: usize,
+        known: &[[KoalaBear; CELL_WORDS]],
+    ) -> Result<Vec<KoalaBear>, AggregatorError>;
+}
+
+impl Source for &[KoalaBear] {
+    /// The whole input as part 0.
+    fn part(&mut self, _: usize, _: &[CellWords]) -> Result<Vec<KoalaBear>, AggregatorError> {
+        Ok(core::mem::take(self).to_vec())
+    }
+}
+
 /// Assigns all values of a program from the words of its input.
 ///
 /// # Errors
-/// [`AggregatorError::Input`] where the input has another length than the circuit reads.
+/// [`AggregatorError::Input`] where a part of the input has another length than the circuit reads.
 pub(super) fn assign<E: Extension<KoalaBear>>(
     program: &Program,
     layout: &Layout,
     log_height: usize,
-    inputs: &[KoalaBear],
+    source: &mut impl Source,
 ) -> Result<Assignment, AggregatorError> {
-    if inputs.len() != program.inputs {
-        return Err(AggregatorError::Input {
-            expected: program.inputs,
-            found: inputs.len(),
-        });
-    }
     let permutation = KoalaBear::poseidon2_16();
     let mut idle = State {
         input: [KoalaBear::ZERO; STATE],
@@ -87,15 +103,38 @@ pub(super) fn assign<E: Extension<KoalaBear>>(
     let mut run = Run {
         program,
         layout,
-        inputs,
+        inputs: Vec::with_capacity(program.inputs),
         memory: vec![NOTHING; program.cells],
         reads: vec![0; program.cells],
         states: vec![idle; program.permutations.len()],
         permutation,
         powers: [None; CHILDREN],
     };
-    for &step in &program.steps {
-        run.step(step);
+    let first = Part {
+        step: 0,
+        input: 0,
+        known: Vec::new(),
+    };
+    let parts: Vec<&Part> = core::iter::once(&first).chain(&program.parts).collect();
+    for (number, part) in parts.iter().enumerate() {
+        let (steps, inputs) = parts
+            .get(number + 1)
+            .map_or((program.steps.len(), program.inputs), |next| (next.step, next.input));
+        let known: Vec<CellWords> = part.known.iter().map(|&cell| run.words(cell)).collect();
+        // A part without words is not asked for.
+        if inputs > part.input {
+            run.inputs.extend(source.part(number, &known)?);
+        }
+        if run.inputs.len() != inputs {
+            return Err(AggregatorError::Input {
+                part: number,
+                expected: inputs - part.input,
+                found: run.inputs.len().saturating_sub(part.input),
+            });
+        }
+        for &step in &program.steps[part.step..steps] {
+            run.step(step);
+        }
     }
     Ok(Assignment {
         public_values: run.public_values(),
@@ -452,9 +491,12 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
                 cell = self.picked(line).unwrap_or(cell);
             }
             to[self.layout.operand(operand, 0)..][..degree].copy_from_slice(&self.memory[cell][..degree]);
-            if line.counted {
+            if line.counted && line.role != Role::Spell {
                 to[self.layout.operand_reads(operand)] = KoalaBear::from_u32(self.reads[cell]);
             }
+        }
+        if let (true, Role::Spell, Port::Create(cell)) = (line.counted, line.role, line.packed[0]) {
+            to[self.layout.operand_reads(0)] = KoalaBear::from_u32(self.reads[cell.place()]);
         }
         if line.role == Role::Pick
             && let Some(index) = line.ports[2].cell()

@@ -9,7 +9,7 @@ use starkwright_hal::ExtensionRule;
 use super::bits::ELEMENT_BITS;
 use super::layout::{CELL_WORDS, CHILDREN, Layout, OPERANDS, Pack, fixed::Gate};
 use super::program::{
-    Base, Cell, Cost, Decomposition, Ext, Line, Octet, PackFrom, Port, Program, Role, Step,
+    Base, Cell, Cost, Decomposition, Ext, Line, Octet, PackFrom, Part, Port, Program, Role, Step,
 };
 
 /// Writes a circuit.
@@ -52,6 +52,7 @@ impl Builder {
             reads: Vec::new(),
             challenges: [None; CHILDREN],
             statement: None,
+            parts: Vec::new(),
         };
         Self {
             layout,
@@ -321,7 +322,7 @@ impl Builder {
 
     /// One of the elements, which were [unpacked](Self::unpack_counted) in one go: the one at the place that `index` holds.
     /// The index must be known to be a place.
-    pub(super) fn pick_is(&mut self, elements: &[Ext], index: Base, value: Ext) {
+    pub(crate) fn pick_is(&mut self, elements: &[Ext], index: Base, value: Ext) {
         // The first of the cells is named; the offset is dynamic, and so is the reader's count.
         let first = elements[0].0;
         let (d, o) = (self.read(index.0), self.read(value.0));
@@ -384,13 +385,14 @@ impl Builder {
         octets
     }
 
-    /// The elements whose words are these cells'. Words behind the last whole element are ignored.
+    /// The elements whose words are these cells', which must be neighbours: made one after the other. Words behind the
+    /// last whole element are ignored.
     pub fn unpack(&mut self, octets: &[Octet]) -> Vec<Ext> {
         self.unpack_as(octets, octets.len() * CELL_WORDS / self.layout.degree, false)
     }
 
     /// As [`Self::unpack`], for the dynamic reads of [`Self::pick_is`]; so many elements, in cells next to each other.
-    pub(super) fn unpack_counted(&mut self, octets: &[Octet], count: usize) -> Vec<Ext> {
+    pub(crate) fn unpack_counted(&mut self, octets: &[Octet], count: usize) -> Vec<Ext> {
         self.unpack_as(octets, count, true)
     }
 
@@ -405,8 +407,6 @@ impl Builder {
         elements[..count.min(padded)].to_vec()
     }
 
-    /// Cells are read by number from the first of a row on, so cells that are not neighbours cannot share a packing: they
-    /// are compared with neighbours that can.
     fn unpack_lines(&mut self, chunk: &[Octet], ports: &[Port], counted: bool) {
         let pack = self.layout.pack();
         let mut packed: Vec<Port> = chunk.iter().map(|octet| self.read(octet.0)).collect();
@@ -451,7 +451,7 @@ impl Builder {
         let words: [Base; CELL_WORDS] = core::array::from_fn(|_| Base(self.cell()));
         let ports = words.map(|word| Port::Create(word.0));
         let packed = self.read(octet.0);
-        self.spell_lines(&ports, packed, PackFrom::Cells);
+        self.spell_lines(&ports, packed, PackFrom::Cells, false);
         words
     }
 
@@ -459,24 +459,44 @@ impl Builder {
     pub fn unspell(&mut self, words: [Base; CELL_WORDS]) -> Octet {
         let octet = self.cell();
         let ports = words.map(|word| self.read(word.0));
-        self.spell_lines(&ports, Port::Create(octet), PackFrom::Elements);
+        self.spell_lines(&ports, Port::Create(octet), PackFrom::Elements, false);
         Octet(octet)
     }
 
     /// A new cell from the proof, with its words.
     pub fn input_words(&mut self) -> ([Base; CELL_WORDS], Octet) {
-        let at = self.input(CELL_WORDS);
-        let words: [Base; CELL_WORDS] = core::array::from_fn(|_| Base(self.cell()));
         let octet = self.cell();
-        let ports = words.map(|word| Port::Create(word.0));
-        self.spell_lines(&ports, Port::Create(octet), PackFrom::Input(at));
-        (words, Octet(octet))
+        (self.input_words_as(octet, false), Octet(octet))
     }
 
-    fn spell_lines(&mut self, words: &[Port; CELL_WORDS], packed: Port, from: PackFrom) {
+    /// Digests from the proof, with their words: neighbouring cells, which [`Self::assert_in_cap`] may read.
+    pub fn input_cap(&mut self, digests: usize) -> Vec<([Base; CELL_WORDS], Octet)> {
+        let octets: Vec<Cell> = (0..digests).map(|_| self.cell()).collect();
+        octets
+            .into_iter()
+            .map(|octet| (self.input_words_as(octet, true), Octet(octet)))
+            .collect()
+    }
+
+    fn input_words_as(&mut self, octet: Cell, counted: bool) -> [Base; CELL_WORDS] {
+        let at = self.input(CELL_WORDS);
+        let words: [Base; CELL_WORDS] = core::array::from_fn(|_| Base(self.cell()));
+        let ports = words.map(|word| Port::Create(word.0));
+        self.spell_lines(&ports, Port::Create(octet), PackFrom::Input(at), counted);
+        words
+    }
+
+    fn spell_lines(
+        &mut self,
+        words: &[Port; CELL_WORDS],
+        packed: Port,
+        from: PackFrom,
+        counted: bool,
+    ) {
         let mut first = Line {
             role: Role::Spell,
             words: true,
+            counted,
             first_packed: packed.cell(),
             ..Line::default()
         };
@@ -560,6 +580,19 @@ impl Builder {
         let cell = self.cell();
         self.program.decompositions[decomposed.0].products.push((taken, cell));
         Base(cell)
+    }
+
+    // ---- parts of the input ----
+
+    /// Begins a part of the input: its words may depend on the values of these cells, which whoever assigns values is told.
+    /// Returns the part's number; inputs before the first call are part 0.
+    pub fn part(&mut self, known: &[Ext]) -> usize {
+        self.program.parts.push(Part {
+            step: self.program.steps.len(),
+            input: self.program.inputs,
+            known: known.iter().map(|value| value.0).collect(),
+        });
+        self.program.parts.len()
     }
 
     // ---- public values ----

@@ -8,7 +8,7 @@ use p3_matrix::dense::RowMajorMatrix;
 use starkwright_hal::Extension;
 
 use super::air::{CircuitAir, READS_A_ROW};
-use super::assign::{Assignment, assign};
+use super::assign::{Assignment, Source, assign};
 use super::bits::TOP_BITS;
 use super::builder::Builder;
 use super::layout::{Layout, OPERANDS, fixed};
@@ -96,12 +96,12 @@ impl Circuit {
     /// Assigns all values from the words of the input.
     ///
     /// # Errors
-    /// [`AggregatorError::Input`] where the input has another length than [`Self::inputs`].
+    /// [`AggregatorError::Input`] where the input has another length than [`Self::inputs`]; the source's own errors.
     pub fn assign<E: Extension<KoalaBear>>(
         &self,
-        inputs: &[KoalaBear],
+        mut source: impl Source,
     ) -> Result<Assignment, AggregatorError> {
-        assign::<E>(&self.program, self.air.layout(), self.log_height, inputs)
+        assign::<E>(&self.program, self.air.layout(), self.log_height, &mut source)
     }
 }
 
@@ -221,7 +221,8 @@ impl<'a> Fixed<'a> {
             Role::Spell => self.flag(row, fixed::SPELL),
         }
         self.set(row, fixed::WORDS, KoalaBear::from_bool(line.words));
-        self.set(row, fixed::READS, KoalaBear::from_bool(line.counted));
+        let reads = if line.role == Role::Spell { fixed::SPELL_READS } else { fixed::READS };
+        self.set(row, reads, KoalaBear::from_bool(line.counted));
         if let Some(first) = line.first_packed {
             self.set(row, fixed::PACKED, KoalaBear::from_u32(first.number()));
         }

@@ -100,6 +100,10 @@ fn packing<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, builder: &m
     let [first, second, spell] = [fixed::PACK_FIRST, fixed::PACK_SECOND, fixed::SPELL].map(|c| row.fixed(c));
     let number = |place: usize| row.fixed(fixed::PACKED) + KoalaBear::from_usize(place);
     let count = |place: usize| Count::provided(row.fixed(fixed::PACKED_COUNT[place]));
+    // A spelled cell may be read at places that only the proof decides: its words' ports then leave their counts to it.
+    let spelled_count = Count::provided(
+        row.fixed(fixed::PACKED_COUNT[0]) + row.fixed(fixed::SPELL_READS) * row.at(row.layout.operand_reads(0)),
+    );
     let cell = |place: usize, from: usize| {
         Row::<'_, AB>::cell(number(place), words[from..from + CELL_WORDS].iter().cloned())
     };
@@ -116,7 +120,7 @@ fn packing<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, builder: &m
             branches.push((second.clone(), count(place), cell(place, from)));
         }
         if place == 0 {
-            branches.push((spell.clone(), count(0), spelled.clone()));
+            branches.push((spell.clone(), spelled_count.clone(), spelled.clone()));
         }
         builder.push_exclusive_interaction(MEMORY, branches);
     }

@@ -240,8 +240,10 @@ pub mod fixed {
     pub const NUMBER: [usize; 2] = [53, 54];
     /// The product's port: number of the cell, count.
     pub const PRODUCT: [usize; 2] = [55, 56];
+    /// The spelled cell's count has the first reads column added.
+    pub const SPELL_READS: usize = 57;
     /// Flags for the lengths of short last blocks start here: the next permutation overwrites only so many words.
-    pub const TAILS: usize = 57;
+    pub const TAILS: usize = 58;
 
     /// The coefficients of a gate.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

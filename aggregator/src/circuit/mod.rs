@@ -36,7 +36,7 @@
 //! let mut input = vec![KoalaBear::ZERO; circuit.inputs()];
 //! input[0] = KoalaBear::from_u32(49);
 //! input[8] = KoalaBear::from_u32(7);
-//! let assignment = circuit.assign::<KoalaBear5>(&input)?;
+//! let assignment = circuit.assign::<KoalaBear5>(input.as_slice())?;
 //! assert_eq!(assignment.public_values[0], KoalaBear::from_u32(49));
 //! # Ok(())
 //! # }
@@ -54,7 +54,7 @@ mod program;
 mod sponge;
 
 pub use air::CircuitAir;
-pub use assign::Assignment;
+pub use assign::{Assignment, Source};
 pub use builder::{Builder, Decomposed, inverse_point_factors};
 pub use compile::Circuit;
 pub use layout::{Layout, fixed::Gate};

@@ -181,7 +181,18 @@ pub(super) enum PackFrom {
     Cells,
 }
 
-/// Rows of each machine, and how much of the input.
+/// A part of the input.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Steps before it.
+    pub(super) step: usize,
+    /// Words of input before it.
+    pub(super) input: usize,
+    /// Cells on whose values its words may depend.
+    pub(super) known: Vec<Cell>,
+}
+
+/// Rows of each machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Cost {
     /// Permutations.
@@ -207,6 +218,8 @@ pub(super) struct Program {
     pub(super) challenges: [Option<Cell>; super::layout::CHILDREN],
     /// The statement's digest.
     pub(super) statement: Option<Cell>,
+    /// Parts of the input behind the first.
+    pub(super) parts: Vec<Part>,
 }
 
 impl Program {

@@ -189,7 +189,7 @@ impl Builder {
     }
 
     /// Asserts that a row's digest is the cap's: the cell behind `cap[0]` by as many places as the second word of the
-    /// row's index says. The cap's cells must be neighbours and [countable](Self::count_reads).
+    /// row's index says. The cap's cells are those of [`Self::input_cap`].
     pub fn assert_in_cap(&mut self, row: Row, cap: &[Octet]) {
         let permutation = &mut self.program.permutations[row.0];
         permutation.output = Port::Read(cap[0].0);
@@ -200,21 +200,6 @@ impl Builder {
     pub fn assert_digest(&mut self, row: Row, digest: Octet) {
         let port = self.read(digest.0);
         self.program.permutations[row.0].output = port;
-    }
-
-    /// Digests from the proof, as neighbouring cells that [`Self::assert_in_cap`] may read: each is the rate of a row of
-    /// its own.
-    pub fn input_cap(&mut self, digests: usize) -> Vec<Octet> {
-        let rows: Vec<Row> = (0..digests)
-            .map(|_| self.block(Link::Start(0), Block::Input(CELL_WORDS), None))
-            .collect();
-        rows.into_iter()
-            .map(|row| {
-                let octet = self.block_cell(row);
-                self.program.permutations[row.0].counted = true;
-                octet
-            })
-            .collect()
     }
 }
 

@@ -180,7 +180,7 @@ fn opening<E: Extension<F>>(width: usize, cap_height: usize, wrong: Option<usize
     let mut builder = Builder::new(E::RULE, &[(width % 8) as u8]);
     let (challenge, _) = builder.input_elements(1);
     builder.set_challenge(0, challenge[0]);
-    let digests = builder.input_cap(1 << cap_height);
+    let digests: Vec<Octet> = builder.input_cap(1 << cap_height).into_iter().map(|(_, octet)| octet).collect();
     let (number, _) = builder.input_words();
     let bits = builder.decompose(number[0], Vec::new());
     let (low, high) = (builder.without_low_bits(bits, 0), builder.without_low_bits(bits, LOG_HEIGHT - cap_height));
