@@ -288,3 +288,15 @@ fn wrong_reports_are_errors_and_change_nothing() {
     assert_eq!(open.missing().collect::<Vec<_>>(), [node(4, 5)]);
     open.close(6).unwrap();
 }
+
+/// There, an open range can be full, and is still open.
+#[test]
+fn an_open_range_at_the_end_of_indices_has_no_root_before_it_is_closed() {
+    let mut schedule = Schedule::open_ended(u64::MAX - 2);
+    schedule.leaf_done(u64::MAX - 1).unwrap();
+    let step = schedule.leaf_done(u64::MAX - 2).unwrap();
+    schedule.node_done(step.ready[0].node).unwrap();
+    assert_eq!(schedule.root(), None);
+    schedule.close(2).unwrap();
+    assert_eq!(schedule.root(), Interval::new(u64::MAX - 2, 2).ok());
+}
