@@ -339,6 +339,9 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
                     state.input[fresh..CELL_WORDS].copy_from_slice(&before.output[fresh..CELL_WORDS]);
                 }
                 self.sum(permutation, &before, &mut state);
+                if let Port::Read(cell) = permutation.sum {
+                    state.sum = self.element(cell);
+                }
             }
             Link::Merkle { weight, first } => {
                 let (left, right) = state.input.split_at_mut(CELL_WORDS);

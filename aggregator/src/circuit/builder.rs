@@ -24,6 +24,8 @@ pub struct Builder {
     constants: HashMap<KoalaBear, Ext>,
     x: Option<Ext>,
     sections: Vec<(String, Cost)>,
+    /// What the circuit leaves unbound, if anything: it then does not compile.
+    pub(super) unbound: Option<&'static str>,
 }
 
 /// Lines at the top of the gate machine that hold the public values.
@@ -61,7 +63,20 @@ impl Builder {
             constants: HashMap::new(),
             x: None,
             sections: Vec::new(),
+            unbound: None,
         }
+    }
+
+    /// Degree of the challenge field.
+    #[must_use]
+    pub const fn degree(&self) -> usize {
+        self.layout.degree
+    }
+
+    /// The least number of elements that fill whole cells and whole packings.
+    #[must_use]
+    pub const fn elements_in_whole_cells(&self) -> usize {
+        self.layout.pack().elements()
     }
 
     /// Words of input so far.
@@ -322,7 +337,7 @@ impl Builder {
 
     /// One of the elements, which were [unpacked](Self::unpack_counted) in one go: the one at the place that `index` holds.
     /// The index must be known to be a place.
-    pub(crate) fn pick_is(&mut self, elements: &[Ext], index: Base, value: Ext) {
+    pub(crate) fn pick_is(&mut self, elements: &[Ext], index: Ext, value: Ext) {
         // The first of the cells is named; the offset is dynamic, and so is the reader's count.
         let first = elements[0].0;
         let (d, o) = (self.read(index.0), self.read(value.0));
@@ -422,7 +437,9 @@ impl Builder {
         from: PackFrom,
         counted: bool,
     ) {
-        debug_assert!(neighbours(packed));
+        if !neighbours(packed) {
+            self.unbound = Some("cells that are unpacked together are no neighbours");
+        }
         let in_first = (OPERANDS * self.layout.degree).div_ceil(CELL_WORDS);
         let mut at = None;
         for (row, ports) in elements.chunks(OPERANDS).enumerate() {

@@ -28,11 +28,19 @@ impl Builder {
     /// Lays the circuit out in a table of `2^log_height` rows.
     ///
     /// # Errors
-    /// [`AggregatorError::TooManyRows`] where a machine takes more.
+    /// [`AggregatorError::TooManyRows`] where a machine takes more, [`AggregatorError::Unbound`] where a value would be
+    /// bound to nothing.
     pub fn compile(self, log_height: usize) -> Result<Circuit, AggregatorError> {
         let cost = self.cost();
         let height = 1usize << log_height.min(MAX_LOG_HEIGHT);
         let sections = self.sections().to_vec();
+        if let Some(why) = self.unbound {
+            return Err(AggregatorError::Unbound { why });
+        }
+        if self.program.statement.is_none() {
+            let why = "the statement's digest is not published";
+            return Err(AggregatorError::Unbound { why });
+        }
         let Self {
             layout,
             rule,

@@ -54,6 +54,12 @@ pub struct PathIndex {
 }
 
 impl Builder {
+    /// The last row so far.
+    #[must_use]
+    pub fn last_row(&self) -> Row {
+        Row(self.program.permutations.len() - 1)
+    }
+
     fn permute(&mut self, permutation: Permutation) -> Row {
         self.program.permutations.push(permutation);
         let row = self.program.permutations.len() - 1;
@@ -63,7 +69,9 @@ impl Builder {
 
     fn block(&mut self, link: Link, block: Block, tail: Option<usize>) -> Row {
         let tail = tail.filter(|&tail| tail < CELL_WORDS).map(|tail| tail as u8);
-        debug_assert!(tail.is_none_or(|tail| self.layout.tails.contains(&tail)));
+        if tail.is_some_and(|tail| !self.layout.tails.contains(&tail)) {
+            self.unbound = Some("a short block of a length that the circuit did not announce");
+        }
         let (words, input) = match block {
             Block::Cell(octet) => (Words::Cell(octet.0), self.read(octet.0)),
             Block::Input(count) => {
@@ -134,30 +142,31 @@ impl Builder {
             .collect()
     }
 
-    /// A sponge over cells. The last one may be short: its words behind `words` must then be zero where the sponge begins
-    /// with it, and are not taken up.
-    pub fn hash_cells(&mut self, octets: &[Octet], words: usize) -> Octet {
+    /// A sponge over whole cells.
+    pub fn hash_cells(&mut self, octets: &[Octet]) -> Octet {
         let mut last = None;
         for (block, &octet) in octets.iter().enumerate() {
-            let taken = (words - block * CELL_WORDS).min(CELL_WORDS);
-            debug_assert_eq!(taken, CELL_WORDS, "short blocks of cells are not offered");
             let link = if block == 0 { Link::Start(0) } else { Link::Continue(0) };
             last = Some(self.block(link, Block::Cell(octet), None));
         }
         match last {
             Some(row) => self.output(row),
+            // The hash of nothing is the state's first words: zeros.
             None => Octet(self.constant(KoalaBear::ZERO).cell()),
         }
     }
 
-    /// Goes up a Merkle path from the digest of the row before: `steps` siblings from the proof. Returns the last row, if
-    /// there is a step.
-    pub fn climb(&mut self, steps: usize, index: PathIndex) -> Option<Row> {
-        let mut last = None;
+    /// Goes up a Merkle path from a row's digest, which must be the last row so far: `steps` siblings from the proof.
+    /// Returns the path's last row, which is the leaf's own where there are no steps.
+    pub fn climb(&mut self, leaf: Row, steps: usize, index: PathIndex) -> Row {
+        if leaf.0 + 1 != self.program.permutations.len() {
+            self.unbound = Some("a path that does not begin at the row before");
+        }
+        let mut last = leaf;
         for step in 0..steps {
             let at = self.input(CELL_WORDS);
             let weight = KoalaBear::TWO.exp_u64(step as u64);
-            last = Some(self.permute(Permutation {
+            last = self.permute(Permutation {
                 link: Link::Merkle {
                     weight,
                     first: step == 0,
@@ -168,12 +177,13 @@ impl Builder {
                 },
                 bit: Some((index.number.cell(), index.first_bit + step as u32)),
                 ..idle()
-            }));
+            });
         }
-        if let Some(row) = last {
-            let port = self.read(index.end.cell());
-            self.program.permutations[row.0].sum = port;
+        let row = &self.program.permutations[last.0];
+        if row.sum_of.is_some() || row.sum != Port::Closed {
+            self.unbound = Some("a path without steps from a row that is summed up");
         }
+        self.program.permutations[last.0].sum = self.read(index.end.cell());
         last
     }
 
@@ -192,12 +202,18 @@ impl Builder {
     /// row's index says. The cap's cells are those of [`Self::input_cap`].
     pub fn assert_in_cap(&mut self, row: Row, cap: &[Octet]) {
         let permutation = &mut self.program.permutations[row.0];
+        if !matches!(permutation.sum, Port::Read(_)) || permutation.output != Port::Closed {
+            self.unbound = Some("a digest is compared with a cap at no index");
+        }
         permutation.output = Port::Read(cap[0].0);
         permutation.in_cap = true;
     }
 
     /// Asserts that a row's digest is this cell's.
     pub fn assert_digest(&mut self, row: Row, digest: Octet) {
+        if self.program.permutations[row.0].output != Port::Closed {
+            self.unbound = Some("a digest is compared twice");
+        }
         let port = self.read(digest.0);
         self.program.permutations[row.0].output = port;
     }

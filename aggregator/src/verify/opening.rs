@@ -44,6 +44,10 @@ pub(super) struct Openings<'a> {
     /// By batch, height, border and point: the exponents of alpha, with signs, by which `F` of the border is multiplied.
     borders: BTreeMap<(usize, usize), BTreeMap<usize, BTreeMap<Point, BTreeMap<i64, i64>>>>,
     powers: BTreeMap<i64, Ext>,
+    /// By batch, height, border, point and shift: coefficients made so far.
+    coefficients: BTreeMap<(usize, usize, usize, Point, i64), Option<Ext>>,
+    /// Ends of paths made for the present query: by lowest bit, steps and height of the cap.
+    ends: BTreeMap<(usize, usize, Option<usize>), Ext>,
 }
 
 impl<'a> Openings<'a> {
@@ -65,6 +69,8 @@ impl<'a> Openings<'a> {
             claimed: BTreeMap::new(),
             borders: BTreeMap::new(),
             powers: BTreeMap::new(),
+            coefficients: BTreeMap::new(),
+            ends: BTreeMap::new(),
         };
         let mut ladder: BTreeMap<usize, i64> = BTreeMap::new();
         for (batch, (matrices, claims)) in shape.batches.iter().zip(claims).enumerate() {
@@ -123,31 +129,37 @@ impl<'a> Openings<'a> {
         power
     }
 
-    /// `Σ ±α^(n + shift)`; none where everything cancels.
-    fn coefficient(&mut self, builder: &mut Builder, exponents: &BTreeMap<i64, i64>, shift: i64) -> Option<Ext> {
-        let mut sum: Option<Ext> = None;
-        for (&exponent, &times) in exponents {
-            if times == 0 {
-                continue;
-            }
-            let power = self.power(builder, exponent + shift);
-            let times = if times < 0 {
-                -KoalaBear::from_u64(times.unsigned_abs())
-            } else {
-                KoalaBear::from_u64(times.unsigned_abs())
-            };
-            let terms = match sum {
-                Some(sum) => [(times, power), (ONE, sum), (ZERO, power)],
-                None => [(times, power), (ZERO, power), (ZERO, power)],
-            };
-            sum = Some(builder.linear(terms, ZERO));
+    /// `Σ ±α^(n + shift)`, made once for all queries; none where everything cancels.
+    fn coefficient(
+        &mut self,
+        builder: &mut Builder,
+        (batch, height, border, point): (usize, usize, usize, Point),
+        exponents: &BTreeMap<i64, i64>,
+        shift: i64,
+    ) -> Option<Ext> {
+        let key = (batch, height, border, point, shift);
+        if let Some(&known) = self.coefficients.get(&key) {
+            return known;
         }
+        let mut sum: Option<Ext> = None;
+        for (&exponent, &times) in exponents.iter().filter(|(_, times)| **times != 0) {
+            let power = self.power(builder, exponent + shift);
+            let magnitude = KoalaBear::from_u64(times.unsigned_abs());
+            let times = if times < 0 { -magnitude } else { magnitude };
+            sum = Some(match sum {
+                Some(sum) => builder.linear([(times, power), (ONE, sum), (ZERO, power)], ZERO),
+                None if times == ONE => power,
+                None => builder.linear([(times, power), (ZERO, power), (ZERO, power)], ZERO),
+            });
+        }
+        self.coefficients.insert(key, sum);
         sum
     }
 
     /// Opens a query's rows of all commitments. Returns the reduced opening of every height, tallest first.
     pub(super) fn query(&mut self, builder: &mut Builder, query: Query, caps: &[Vec<Octet>]) -> Vec<(usize, Ext)> {
         let mut sums: BTreeMap<(usize, Point), Ext> = BTreeMap::new();
+        self.ends.clear();
         for (batch, cap) in caps.iter().enumerate() {
             self.batch(builder, query, batch, cap, &mut sums);
         }
@@ -212,9 +224,6 @@ impl<'a> Openings<'a> {
         let matrices: &[Matrix] = &shape.batches[batch];
         let cap_height = cap.len().ilog2() as usize;
         let mut levels = heights(matrices);
-        let Some(&tallest) = levels.first() else {
-            return;
-        };
         levels.push(cap_height);
         let mut digest: Option<Octet> = None;
         for pair in levels.windows(2) {
@@ -225,28 +234,29 @@ impl<'a> Openings<'a> {
             let Some(&last) = rows.last() else {
                 continue;
             };
-            let mut last = match digest {
+            let leaf = match digest {
                 Some(digest) => builder.roll_in(digest),
                 None => last,
             };
             let low = shape.log_max_height - height;
             let is_end = next == cap_height;
-            let end = path_end(builder, query, low, height - next, is_end.then_some(cap_height));
+            let (steps, cap_of_end) = (height - next, is_end.then_some(cap_height));
+            let end = *self
+                .ends
+                .entry((low, steps, cap_of_end))
+                .or_insert_with(|| path_end(builder, query, low, steps, cap_of_end));
             let index = PathIndex {
                 number: query.number,
                 first_bit: low as u32,
                 end,
             };
-            if let Some(row) = builder.climb(height - next, index) {
-                last = row;
-            }
+            let last = builder.climb(leaf, steps, index);
             if is_end {
                 builder.assert_in_cap(last, cap);
             } else {
                 digest = Some(builder.output(last));
             }
         }
-        debug_assert!(tallest > cap_height);
     }
 
     /// Adds the terms at the borders of a commitment's matrices of one height to the sums of their points.
@@ -263,8 +273,8 @@ impl<'a> Openings<'a> {
         for (border, points) in borders {
             let mut add = |openings: &mut Self, builder: &mut Builder, value: Ext, shift: i64| {
                 for (&point, exponents) in &points {
-                    let Some(coefficient) = openings.coefficient_of(builder, (batch, height, border, point), exponents, shift)
-                    else {
+                    let key = (batch, height, border, point);
+                    let Some(coefficient) = openings.coefficient(builder, key, exponents, shift) else {
                         continue;
                     };
                     let sum = match sums.get(&(height, point)) {
@@ -291,23 +301,6 @@ impl<'a> Openings<'a> {
                     add(self, builder, word.into(), (CELL_WORDS * blocks + i) as i64);
                 }
             }
-        }
-    }
-
-    /// [`Self::coefficient`], made once for all queries.
-    fn coefficient_of(
-        &mut self,
-        builder: &mut Builder,
-        _at: (usize, usize, usize, Point),
-        exponents: &BTreeMap<i64, i64>,
-        shift: i64,
-    ) -> Option<Ext> {
-        let mut left: Vec<(i64, i64)> = exponents.iter().filter(|(_, t)| **t != 0).map(|(&e, &t)| (e, t)).collect();
-        left.sort_unstable();
-        match left.as_slice() {
-            [] => None,
-            [(exponent, 1)] => Some(self.power(builder, exponent + shift)),
-            _ => self.coefficient(builder, exponents, shift),
         }
     }
 }

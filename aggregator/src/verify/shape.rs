@@ -6,7 +6,8 @@ use p3_batch_stark::BatchShape;
 use p3_batch_stark::symbolic::get_log_num_quotient_chunks;
 use p3_challenger::CanObserve;
 use p3_challenger::fs::{DomainSeparator, FieldUnit};
-use p3_field::Algebra;
+use p3_dft::{Radix2DFTSmallBatch, TwoAdicSubgroupDft};
+use p3_field::{Algebra, BasedVectorSpace};
 use p3_fri::{FriShape, PcsShape};
 use p3_koala_bear::KoalaBear;
 use p3_lookup::logup::LogUpGadget;
@@ -30,6 +31,8 @@ pub(super) struct Table {
     pub(super) preprocessed_next: bool,
     /// Bus of each lookup, in p3's numbering.
     pub(super) buses: Vec<usize>,
+    /// Coefficients of the periodic columns, each over the subgroup of its period.
+    pub(super) periodic: Vec<Vec<KoalaBear>>,
 }
 
 impl Table {
@@ -115,6 +118,7 @@ impl ProofShape {
                 next: !air.main_next_row_columns().is_empty(),
                 preprocessed_next: !air.preprocessed_next_row_columns().is_empty(),
                 buses,
+                periodic: air.periodic_columns().iter().map(|column| interpolate(column)).collect(),
             });
         }
         let mut shape = Self {
@@ -283,6 +287,11 @@ fn number_buses(lookups: &[Lookups<KoalaBear>]) -> (Vec<Vec<usize>>, usize, usiz
         })
         .collect();
     (buses, next, width)
+}
+
+/// Coefficients of the polynomial with these values over the subgroup of their number.
+fn interpolate(values: &[KoalaBear]) -> Vec<KoalaBear> {
+    Radix2DFTSmallBatch::default().idft(values.to_vec())
 }
 
 /// The elements with which a transcript begins.
