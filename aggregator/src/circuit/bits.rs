@@ -12,7 +12,6 @@
 //! | top | another number than the top seven bits, another product than theirs |
 //! | canonical | the second decomposition of a small number |
 
-use p3_air::AirBuilder;
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
 use p3_lookup::InteractionBuilder;

@@ -41,6 +41,10 @@ impl Builder {
             let why = "the statement's digest is not published";
             return Err(AggregatorError::Unbound { why });
         }
+        if !self.program.is_ordered() {
+            let why = "a cell is read before it is created";
+            return Err(AggregatorError::Unbound { why });
+        }
         let Self {
             layout,
             rule,

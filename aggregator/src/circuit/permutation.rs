@@ -13,7 +13,6 @@
 //!
 //! A sibling, and whatever an input port creates, is free: the digest that comes of it is compared by whoever reads it.
 
-use p3_air::AirBuilder;
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::{
     GenericPoseidon2LinearLayersKoalaBear, KOALABEAR_POSEIDON2_RC_16_EXTERNAL_FINAL,

@@ -223,6 +223,46 @@ pub(super) struct Program {
 }
 
 impl Program {
+    /// Whether every step reads only what steps before it, or itself, have created.
+    pub(super) fn is_ordered(&self) -> bool {
+        let mut created = vec![false; self.cells];
+        self.steps.iter().all(|&step| {
+            let mut read = Vec::new();
+            let mut visit = |port: Port| match port {
+                Port::Closed => {}
+                Port::Create(cell) => created[cell.place()] = true,
+                Port::Read(cell) => read.push(cell),
+            };
+            match step {
+                Step::Permute(row) => {
+                    let row = &self.permutations[row];
+                    [row.input, row.output, row.sum].into_iter().for_each(&mut visit);
+                    if let Some((number, _)) = row.bit {
+                        visit(Port::Read(number));
+                    }
+                }
+                Step::Gate(line) | Step::Divide(line) | Step::Pick(line) => {
+                    self.lines[line].ports.into_iter().for_each(visit);
+                }
+                Step::Pack(line, _) | Step::Spell(line, _) => {
+                    let second = self.lines.get(line + 1).filter(|next| {
+                        next.role == Role::PackSecond || matches!(step, Step::Spell(..))
+                    });
+                    for line in core::iter::once(&self.lines[line]).chain(second) {
+                        line.ports.into_iter().chain(line.packed).for_each(&mut visit);
+                    }
+                }
+                Step::Decompose(at) => {
+                    let decomposition = &self.decompositions[at];
+                    visit(Port::Read(decomposition.number));
+                    let made = decomposition.numbers.iter().chain(&decomposition.products);
+                    made.for_each(|&(_, cell)| visit(Port::Create(cell)));
+                }
+            }
+            read.into_iter().all(|cell| created[cell.place()])
+        })
+    }
+
     /// Rows that each machine takes.
     pub(super) fn cost(&self) -> Cost {
         Cost {

@@ -115,7 +115,7 @@ impl TreeStatement {
             (0..4).try_fold(0, |number, limb| {
                 let index = start + limb;
                 let value = u16::try_from(item(index)).map_err(|_| wrong(index))?;
-                Ok(number | u64::from(value) << (16 * limb))
+                Ok::<u64, AggregatorError>(number | u64::from(value) << (16 * limb))
             })
         };
         let digest = |start: usize| core::array::from_fn(|i| elements[start + i]);

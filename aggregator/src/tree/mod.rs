@@ -45,7 +45,7 @@ impl CanonicalTree {
     ///
     /// # Errors
     /// [`AggregatorError::Range`] for no leaf, or for one beyond index 2^64 − 1.
-    pub const fn new(first: u64, count: u64) -> Result<Self, AggregatorError> {
+    pub fn new(first: u64, count: u64) -> Result<Self, AggregatorError> {
         match Interval::new(first, count) {
             Ok(range) => Ok(Self {
                 range,

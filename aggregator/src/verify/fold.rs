@@ -4,7 +4,7 @@
 //! A row of `2^a` elements belongs to the points `s ω^i`. With `t = β/s` it folds by `a` levels of pairs,
 //! `(lo + hi)/2 + (lo − hi) t ω^(−i)/2`, with `t`, `t^2`, `t^4`, … (p3-fri, `two_adic_pcs.rs`): one gate a pair.
 
-use p3_field::{Field, PrimeCharacteristicRing};
+use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
 
 use super::opening::{Query, inverse_point, pair_factors, path_end};
@@ -74,11 +74,11 @@ fn fold_row(
     (height, shift, log_arity): (usize, usize, usize),
 ) -> Ext {
     let cap_height = round.cap.len().ilog2() as usize;
-    let rows = builder.hash_input(shape.degree << log_arity, None);
-    let octets: Vec<Octet> = rows.iter().map(|&row| builder.block_cell(row)).collect();
     let low = shift + log_arity;
     let steps = height - log_arity - cap_height;
     let end = path_end(builder, query, low, steps, Some(cap_height));
+    let rows = builder.hash_input(shape.degree << log_arity, None);
+    let octets: Vec<Octet> = rows.iter().map(|&row| builder.block_cell(row)).collect();
     let index = PathIndex {
         number: query.number,
         first_bit: low as u32,

@@ -27,7 +27,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
+use p3_field::{PrimeCharacteristicRing, TwoAdicField};
 use p3_koala_bear::KoalaBear;
 
 pub use self::shape::ProofShape;

@@ -7,7 +7,7 @@ use p3_batch_stark::symbolic::get_log_num_quotient_chunks;
 use p3_challenger::CanObserve;
 use p3_challenger::fs::{DomainSeparator, FieldUnit};
 use p3_dft::{Radix2DFTSmallBatch, TwoAdicSubgroupDft};
-use p3_field::{Algebra, BasedVectorSpace};
+use p3_field::Algebra;
 use p3_fri::{FriShape, PcsShape};
 use p3_koala_bear::KoalaBear;
 use p3_lookup::logup::LogUpGadget;

@@ -15,13 +15,16 @@ use crate::circuit::layout::CELL_WORDS;
 pub(super) struct Transcript {
     row: Option<Row>,
     absorbed: Vec<Base>,
+    /// Words of the last output that are left to sample.
     squeezed: Vec<Base>,
+    /// Whether the last output has not been looked at.
+    unread: bool,
 }
 
 impl Transcript {
     /// Absorbs a word.
     pub(super) fn observe(&mut self, builder: &mut Builder, word: Base) {
-        self.squeezed.clear();
+        self.forget();
         self.absorbed.push(word);
         if self.absorbed.len() == CELL_WORDS {
             self.duplex(builder);
@@ -48,7 +51,7 @@ impl Transcript {
     /// Eight elements of degree 5 are five blocks, so once a block begins where an element does, elements go into blocks
     /// without being spelled. As many as it takes to get there, and those behind the last whole block, are spelled.
     pub(super) fn observe_input(&mut self, builder: &mut Builder, count: usize) -> Vec<Ext> {
-        self.squeezed.clear();
+        self.forget();
         let (degree, period) = (builder.degree(), builder.elements_in_whole_cells());
         let aligns = |spelled: &usize| (self.absorbed.len() + spelled * degree).is_multiple_of(CELL_WORDS);
         let spelled = (0..=count.min(CELL_WORDS)).find(aligns).unwrap_or(count);
@@ -75,15 +78,22 @@ impl Transcript {
         elements
     }
 
+    /// What has been squeezed does not depend on what is absorbed now.
+    fn forget(&mut self) {
+        self.squeezed.clear();
+        self.unread = false;
+    }
+
     fn block(&mut self, builder: &mut Builder, octet: Octet, words: usize) {
-        let row = builder.duplex(self.row.is_none(), Block::Cell(octet), words);
-        self.row = Some(row);
+        self.row = Some(builder.duplex(self.row.is_none(), Block::Cell(octet), words));
+        self.unread = true;
     }
 
     fn duplex(&mut self, builder: &mut Builder) {
         let absorbed = core::mem::take(&mut self.absorbed);
         if absorbed.is_empty() {
             self.row = Some(builder.duplex(self.row.is_none(), Block::Nothing, 0));
+            self.unread = true;
             return;
         }
         let zero = builder.base_constant(KoalaBear::ZERO);
@@ -94,13 +104,13 @@ impl Transcript {
 
     /// A word.
     pub(super) fn sample(&mut self, builder: &mut Builder) -> Base {
-        if !self.absorbed.is_empty() || self.squeezed.is_empty() {
+        if !self.absorbed.is_empty() || (self.squeezed.is_empty() && !self.unread) {
             self.duplex(builder);
-            self.squeezed.clear();
-            if let Some(row) = self.row {
-                let octet = builder.output(row);
-                self.squeezed.extend(builder.spell(octet));
-            }
+        }
+        if let (true, Some(row)) = (self.unread, self.row) {
+            let octet = builder.output(row);
+            self.squeezed = builder.spell(octet).to_vec();
+            self.unread = false;
         }
         match self.squeezed.pop() {
             Some(word) => word,

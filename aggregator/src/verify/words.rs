@@ -4,7 +4,6 @@
 //! the rows that the proof gives, whatever digests come of it.
 
 use p3_batch_stark::BatchProof;
-use p3_field::BasedVectorSpace;
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_koala_bear::KoalaBear;
 use p3_matrix::Dimensions;

@@ -1,7 +1,7 @@
 //! Each machine against p3's own function.
 
 use p3_commit::{BatchOpeningRef, Mmcs};
-use p3_field::{BasedVectorSpace, Field, PrimeCharacteristicRing, PrimeField32, TwoAdicField};
+use p3_field::{Field, PrimeCharacteristicRing, PrimeField32, TwoAdicField};
 use p3_koala_bear::KoalaBear;
 use p3_matrix::Dimensions;
 use p3_matrix::dense::RowMajorMatrix;
