@@ -8,6 +8,8 @@
 //!  prove         BatchProver, UniProver: any AIR               (p3's prove loops, p3's proof types)
 //!     │
 //!  pcs, challenger   p3's FRI scheme on a device ──► hal       (same bytes as stock p3)
+//!
+//!  constraints   any AIR's constraints as a graph              (for circuits and kernels)
 //! ```
 //!
 //! Everything that is committed, folded or searched for runs on the back end given; what comes out are p3's own proof
@@ -39,6 +41,7 @@
 
 pub mod challenger;
 pub mod config;
+pub mod constraints;
 pub mod error;
 pub mod keccak_file;
 pub mod machine;

@@ -31,6 +31,8 @@ use super::ConstraintNames;
 pub struct TableWitness<'a, F, A> {
     /// The AIR.
     pub air: &'a A,
+    /// The preprocessed columns, where the table has any: as high as the trace.
+    pub preprocessed: Option<&'a RowMajorMatrix<F>>,
     /// The trace: natural row order, one row per step.
     pub trace: &'a RowMajorMatrix<F>,
     /// The public values of this table.
@@ -121,10 +123,16 @@ where
 {
     let width = table.trace.width;
     let height = table.trace.height();
+    let next = (row + 1) % height;
     let slice = |r: usize| &table.trace.values[r * width..(r + 1) * width];
+    let fixed = |r: usize| {
+        table.preprocessed.map_or(&[][..], |matrix| {
+            &matrix.values[r * matrix.width..(r + 1) * matrix.width]
+        })
+    };
     let mut builder = RowBuilder {
-        main: RowWindow::from_two_rows(slice(row), slice((row + 1) % height)),
-        preprocessed: RowWindow::from_two_rows(&[], &[]),
+        main: RowWindow::from_two_rows(slice(row), slice(next)),
+        preprocessed: RowWindow::from_two_rows(fixed(row), fixed(next)),
         public_values: table.public_values,
         is_first: F::from_bool(row == 0),
         is_last: F::from_bool(row + 1 == height),
@@ -222,8 +230,14 @@ where
         })
     };
     let width = table.air.width();
-    if table.air.preprocessed_width() != 0 || table.air.num_periodic_columns() != 0 {
-        return fail("preprocessed and periodic columns are not supported by this evaluator");
+    if table.air.num_periodic_columns() != 0 {
+        return fail("periodic columns are not supported by this evaluator");
+    }
+    let (fixed_width, fixed_height) = table.preprocessed.map_or((0, table.trace.height()), |matrix| {
+        (matrix.width, matrix.height())
+    });
+    if fixed_width != table.air.preprocessed_width() || fixed_height != table.trace.height() {
+        return fail("the preprocessed columns are not the table's");
     }
     if table.trace.width != width || width == 0 || !table.trace.values.len().is_multiple_of(width) {
         return fail("the trace does not have the table's width");

@@ -12,7 +12,7 @@ use p3_batch_stark::{
 use p3_field::Algebra;
 use p3_lookup::InteractionSymbolicBuilder;
 use p3_matrix::dense::RowMajorMatrix;
-use starkwright_hal::{Backend, Extension, HalField};
+use starkwright_hal::{Backend, Commitment, Extension, HalField};
 
 use super::{check_tables, log_height, unwrap_proving};
 use crate::ProverError;
@@ -104,6 +104,13 @@ where
             log_heights,
             data,
         })
+    }
+
+    /// The commitment to preprocessed columns, where a table has any.
+    #[must_use]
+    pub fn preprocessed(&self) -> Option<&Commitment<F, S>> {
+        let preprocessed = self.data.common.preprocessed.as_ref();
+        preprocessed.map(|global| &global.commitment)
     }
 
     /// Where the time of the proofs so far went; the count starts again.

@@ -110,6 +110,7 @@ fn check_toys(tables: &[(Toy, &[(i32, u32)])]) -> Result<(), Violation> {
         .zip(&matrices)
         .map(|((air, _), trace)| TableWitness {
             air,
+            preprocessed: None,
             trace,
             public_values: &[],
         })
@@ -174,6 +175,7 @@ fn shapes_are_checked() {
         trace.values = F::zero_vec(cells);
         let table = TableWitness {
             air: &Toy::Global,
+            preprocessed: None,
             trace: &trace,
             public_values,
         };

@@ -76,11 +76,13 @@ impl<F: PrimeField32> SegmentTrace<F> {
         [
             TableWitness {
                 air: permutation,
+                preprocessed: None,
                 trace: &self.permutation,
                 public_values: &[],
             },
             TableWitness {
                 air: sponge,
+                preprocessed: None,
                 trace: &self.sponge,
                 public_values: &self.public_values,
             },

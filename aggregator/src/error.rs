@@ -1,0 +1,150 @@
+//! What can go wrong in this crate.
+
+use starkwright_prover::ProverError;
+use starkwright_prover::constraints::LoweringError;
+use starkwright_prover::machine::keccak::StatementError;
+
+use crate::statement::Rule;
+use crate::tree::Interval;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AggregatorError {
+    /// A range of no leaf, or one that goes beyond index 2^64 − 1.
+    #[error(
+        "{count} leaves from index {first}: a range has at least one, and none beyond 2^64 - 1"
+    )]
+    Range {
+        /// Index of its first leaf.
+        first: u64,
+        /// Number of leaves.
+        count: u64,
+    },
+    /// A tree needs joins of two children at least.
+    #[error("a tree of arity {arity}: two at least are needed")]
+    Arity {
+        /// The arity asked for.
+        arity: u8,
+    },
+    /// A field element is not what the encoding of a tree statement has in its place.
+    #[error("element {index} of a tree statement is {value}, which is out of its range")]
+    Encoding {
+        /// Its index in the encoding.
+        index: usize,
+        /// Its value.
+        value: u32,
+    },
+    /// A tree statement contradicts itself.
+    #[error("no tree statement: {rule}")]
+    Statement {
+        /// The rule it breaks.
+        rule: Rule,
+    },
+    /// Two statements cannot be joined.
+    #[error("{left} and {right} cannot be joined: {rule}")]
+    Join {
+        /// Leaves of the left one.
+        left: Interval,
+        /// Leaves of the right one.
+        right: Interval,
+        /// The rule they break.
+        rule: Rule,
+    },
+    /// A range of segments cannot be closed into an item.
+    #[error("segments {inner} cannot be closed into an item: {rule}")]
+    Close {
+        /// Its segments.
+        inner: Interval,
+        /// The rule it breaks.
+        rule: Rule,
+    },
+    /// A segment's statement is none.
+    #[error("segment {index}: {source}")]
+    Segment {
+        /// Its index.
+        index: u64,
+        /// What is wrong with it.
+        source: StatementError,
+    },
+    /// A leaf or node lies outside of the range that is aggregated.
+    #[error("{found} is not within {range}")]
+    Outside {
+        /// What was reported.
+        found: Interval,
+        /// The range.
+        range: Interval,
+    },
+    /// A join was reported as finished that was not ready.
+    #[error("{node} is reported as joined, but its children are not finished")]
+    NotReady {
+        /// What was reported.
+        node: Interval,
+    },
+    /// An interval was reported as joined that no join of this tree yields.
+    #[error("{node} is no join of the canonical tree over {range}")]
+    NotAJoin {
+        /// What was reported.
+        node: Interval,
+        /// The tree's range.
+        range: Interval,
+    },
+    /// The end of a range was given twice.
+    #[error("the range is {range}: its end is already known")]
+    Closed {
+        /// The range.
+        range: Interval,
+    },
+    /// A circuit does not fit its table.
+    #[error("the {machine} machine takes {rows} rows, more than the table's {height}")]
+    TooManyRows {
+        /// Which machine.
+        machine: &'static str,
+        /// Rows it takes.
+        rows: usize,
+        /// Rows there are.
+        height: usize,
+    },
+    /// A circuit was written in a way that would leave a value unbound.
+    #[error("the circuit cannot be laid out: {why}")]
+    Unbound {
+        /// What would be unbound.
+        why: &'static str,
+    },
+    /// A part of an assignment's input has another number of words than the circuit reads.
+    #[error("part {part} of the input has {found} words, the circuit reads {expected}")]
+    Input {
+        /// The part.
+        part: usize,
+        /// Words the circuit reads.
+        expected: usize,
+        /// Words given.
+        found: usize,
+    },
+    /// A proof has another shape than the circuit verifies.
+    #[error("the proof has another shape than this circuit verifies: {what}")]
+    ProofShape {
+        /// What differs.
+        what: &'static str,
+    },
+    /// The constraints of a table could not be lowered.
+    #[error(transparent)]
+    Lowering(#[from] LoweringError),
+    /// Proving, or verifying natively, failed.
+    #[error(transparent)]
+    Prover(#[from] ProverError),
+}
+
+impl AggregatorError {
+    /// The rule of statements that is broken, if that is what is wrong.
+    #[must_use]
+    pub const fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Encoding { .. } => Some(Rule::Encoding),
+            Self::Statement { rule } | Self::Join { rule, .. } | Self::Close { rule, .. } => {
+                Some(*rule)
+            }
+            _ => None,
+        }
+    }
+}
