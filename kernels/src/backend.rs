@@ -15,7 +15,7 @@ use starkwright_hal::{
 
 use crate::ops::merkle::Tree;
 use crate::ops::{evaluate, fold, grind, lde, merkle, reduce};
-use crate::runtime::{DeviceInfo, DeviceKind as ClKind, Options, Runtime};
+use crate::runtime::{DeviceInfo, DeviceKind as ClKind, Options, Runtime, WAIT};
 use crate::{Matrix, Word};
 
 /// An opened OpenCL device. Clones are the same device.
@@ -129,7 +129,7 @@ impl Device for OpenCl {
 const MAX_LOG_HEIGHT: u32 = 24;
 
 /// Commands that move bytes between host and device.
-const TRANSFERS: [&str; 4] = ["read", "write", "map", "unmap"];
+const TRANSFERS: [&str; 5] = ["read", "write", "map", "unmap", WAIT];
 
 impl DeviceMatrix for Matrix {
     fn height(&self) -> usize {

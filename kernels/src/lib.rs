@@ -17,6 +17,7 @@
 //! Everything fallible returns [`HalError`](starkwright_hal::HalError); nothing here panics on a device's failure.
 
 mod backend;
+mod export;
 pub mod matrix;
 pub mod ops;
 pub mod program;
@@ -26,6 +27,6 @@ pub use backend::{Committed, OpenCl};
 pub use matrix::Matrix;
 pub use program::{Kernel, Manifest, Program, ProgramSource, Requirements};
 pub use runtime::{
-    Arg, Buffer, DeviceInfo, DeviceKind, FaultPlan, Mapped, Options, Rect, Runtime, Statistics,
-    Variant, Word,
+    Arg, Buffer, DeviceInfo, DeviceKind, FaultPlan, Launch, Mapped, Options, RecordedArg, Recorder,
+    Rect, Runtime, Statistics, Variant, Word,
 };
