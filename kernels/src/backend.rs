@@ -75,6 +75,8 @@ impl Device for OpenCl {
             compute_units: info.compute_units,
             memory: info.global_memory,
             max_alloc: 4 * self.runtime.max_alloc_words() as u64,
+            // OpenCL has no word for banks, and no card was at hand to try a vendor's on.
+            banks: 1,
             host_memory: info.host_unified,
             compiles: info.compiler_available,
             variant: self.runtime.variant().name().to_owned(),
