@@ -211,7 +211,7 @@ proptest! {
 fn placements_reach_the_device_behind() {
     let device = Faulty::sound();
     let fallback = Fallback::new(device.clone(), Cpu::new());
-    let shadow = Shadow::passive(device.clone(), Cpu::new());
+    let shadow = Shadow::new(device.clone(), Cpu::new());
     for index in 0..3 {
         let placement = Placement::spread(index, 2);
         fallback.upload_to(sample(4, 2), placement).unwrap();

@@ -11,7 +11,7 @@ use starkwright_kernels::{OpenCl, Options};
 use crate::offline;
 
 /// Log2 of the rows of a table of four columns that is uploaded through pinned memory.
-const PIPED: usize = 15;
+const PIPED: usize = 14;
 
 #[test]
 fn discrete() {
