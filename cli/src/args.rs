@@ -22,7 +22,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Lists the devices, or tests them with known answers.
     #[command(
-        after_help = "Examples:\n  starkwright devices\n  starkwright devices --test opencl:0"
+        after_help = "Examples:\n  starkwright devices\n  starkwright devices --test opencl:0\n  \
+                      starkwright devices --export programs --backend opencl:0"
     )]
     Devices(DevicesArgs),
     /// Proves a statement about a file. NOT zero-knowledge: a proof reveals its input's bytes.
@@ -47,8 +48,15 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct DevicesArgs {
     /// Run known answers on this device: cpu, opencl, opencl:<substring or index>.
-    #[arg(long, value_name = "SEL")]
+    #[arg(long, value_name = "SEL", conflicts_with = "export")]
     pub(crate) test: Option<String>,
+    /// Compile every kernel that a proof may need and write source, binary and manifest of each to this folder, which
+    /// `programs` in the settings names to a device without a compiler.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) export: Option<PathBuf>,
+    /// The device to export for; else as for the other commands.
+    #[arg(long, value_name = "SEL", requires = "export")]
+    pub(crate) backend: Option<String>,
     /// Print one JSON value.
     #[arg(long)]
     pub(crate) json: bool,

@@ -23,18 +23,7 @@ pub(crate) fn with_device<T: OnDevice>(
     config: &DeviceConfig,
     action: T,
 ) -> Result<T::Output, HalError> {
-    let open = |target: &Target| -> Result<Option<OpenCl>, HalError> {
-        match target {
-            Target::Cpu => Ok(None),
-            Target::Device { family, filter } if family == OPENCL => {
-                let found = OpenCl::list()?;
-                let index = pick(&candidates(&found), filter.as_deref())?;
-                Ok(Some(OpenCl::open(&found[index], options(config))?))
-            }
-            Target::Device { family, .. } => Err(unknown(family)),
-        }
-    };
-    let device = open(config.backend.target())?;
+    let device = open(config)?;
     Ok(match (&config.backend, device) {
         // The reference beside itself, or helping itself, is the reference.
         (_, None) => action.run(&Cpu::<Val>::new()),
@@ -44,6 +33,19 @@ pub(crate) fn with_device<T: OnDevice>(
             action.run(&Fallback::new(device, Cpu::<Val>::new()))
         }
     })
+}
+
+/// The OpenCL device that the configuration names; `None` for the CPU.
+pub(crate) fn open(config: &DeviceConfig) -> Result<Option<OpenCl>, HalError> {
+    match config.backend.target() {
+        Target::Cpu => Ok(None),
+        Target::Device { family, filter } if family == OPENCL => {
+            let found = OpenCl::list()?;
+            let index = pick(&candidates(&found), filter.as_deref())?;
+            Ok(Some(OpenCl::open(&found[index], options(config))?))
+        }
+        Target::Device { family, .. } => Err(unknown(family)),
+    }
 }
 
 /// The error for a family nobody knows, with the selectors that work here.
@@ -94,6 +96,7 @@ fn options(config: &DeviceConfig) -> Options {
         deadline: config.kernel_deadline().unwrap_or(std::time::Duration::MAX),
         cache_dir: config.cache_dir.clone(),
         disk_cache: config.cache,
+        programs: config.programs.clone(),
         ..defaults
     }
 }

@@ -1,5 +1,7 @@
 //! `starkwright devices`: what there is, and whether it computes rightly.
 
+use std::path::Path;
+
 use serde::Serialize;
 use starkwright_hal::{Backend, Caps, Cpu, Device, HalError, check_device};
 use starkwright_kernels::OpenCl;
@@ -7,7 +9,7 @@ use starkwright_prover::keccak_file::Val;
 
 use crate::args::DevicesArgs;
 use crate::config;
-use crate::device::{OPENCL, OnDevice, kind, with_device};
+use crate::device::{OPENCL, OnDevice, kind, open, with_device};
 use crate::exit::{DONE, Failure};
 use crate::output;
 
@@ -58,6 +60,9 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<u8, Failure> {
         }
         return Ok(DONE);
     }
+    if let Some(folder) = &args.export {
+        return export(args, folder);
+    }
     let (found, missing) = list();
     if args.json {
         output::json(&found)?;
@@ -77,6 +82,42 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<u8, Failure> {
         if let Some(missing) = missing {
             println!("{OPENCL:<10} {missing}");
         }
+    }
+    Ok(DONE)
+}
+
+/// What `--export` wrote.
+#[derive(Debug, Serialize)]
+struct Exported<'a> {
+    device: Caps,
+    folder: &'a Path,
+    programs: usize,
+}
+
+fn export(args: &DevicesArgs, folder: &Path) -> Result<u8, Failure> {
+    // Not clap's to read: the variable is set for other commands too, and must not make a list an export.
+    let backend = args.backend.clone();
+    let backend = backend.or_else(|| std::env::var("STARKWRIGHT_BACKEND").ok());
+    let config = config::device(&args.config, backend.as_deref())?;
+    let Some(device) = open(&config)? else {
+        let why = "the CPU has no programs to export: name an OpenCL device by --backend";
+        return Err(Failure::usage(why.to_owned()));
+    };
+    let programs = device.export_programs(folder)?;
+    let device = device.caps();
+    if args.json {
+        output::json(&Exported {
+            device,
+            folder,
+            programs,
+        })?;
+    } else {
+        println!(
+            "{} ({}): {programs} programs in {}",
+            device.selector,
+            device.name,
+            folder.display()
+        );
     }
     Ok(DONE)
 }

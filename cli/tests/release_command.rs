@@ -306,3 +306,46 @@ fn devices_are_listed_and_tested() {
         assert_eq!(code(&done), 0, "{selector}: {}", complaint(&done));
     }
 }
+
+#[test]
+fn exported_programs_prove_what_compiled_ones_do() {
+    let bench = Bench::new();
+    let done = bench.run(&["devices", "--export", "programs", "--backend", "cpu"]);
+    assert_eq!(code(&done), 2);
+    assert!(
+        complaint(&done).contains("--backend"),
+        "{}",
+        complaint(&done)
+    );
+    let done = bench.run(&["devices", "--backend", "cpu"]);
+    assert_eq!(code(&done), 2, "a device to export for, and no export");
+
+    let input = bench.file("input", &[5u8; 3000]);
+    let done = bench.run(&["devices", "--json"]);
+    let listed: Value = serde_json::from_slice(&done.stdout).unwrap();
+    for device in &listed.as_array().unwrap()[1..] {
+        let selector = device["selector"].as_str().unwrap();
+        let folder = selector.replace(':', "-");
+        let done = bench.run(&[
+            "devices",
+            "--export",
+            &folder,
+            "--backend",
+            selector,
+            "--json",
+        ]);
+        if complaint(&done).contains("gives no binaries") {
+            continue;
+        }
+        assert_eq!(code(&done), 0, "{selector}: {}", complaint(&done));
+        let printed: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let files = fs::read_dir(bench.path(&folder)).unwrap().count() as u64;
+        assert_eq!(printed["programs"].as_u64().unwrap() * 3, files);
+        let settings = format!("[device]\ncache = false\nprograms = {folder:?}\n");
+        bench.file("settings.toml", settings.as_bytes());
+        let more = ["--backend", selector, "--config", "settings.toml"];
+        let (proof, _) = bench.prove(&input, "offline", &more);
+        let (cpu, _) = bench.prove(&input, "cpu", &["--backend", "cpu"]);
+        assert_eq!(fs::read(proof).unwrap(), fs::read(cpu).unwrap());
+    }
+}

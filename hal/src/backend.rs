@@ -15,7 +15,7 @@ use p3_matrix::dense::{DenseStorage, RowMajorMatrix};
 
 use crate::merkle::{Commitment, HashKind, MerkleScheme, MultiProof};
 use crate::request::{Evaluation, Puzzle, Reduction};
-use crate::{Caps, Extension, HalError, HalField, Statistics};
+use crate::{Caps, Extension, HalError, HalField, Placement, Statistics};
 
 /// A device: what it can do and what it has done.
 pub trait Device: Clone + Send + Sync + 'static {
@@ -168,6 +168,19 @@ pub trait Buffers<F: HalField>: Device {
     /// # Errors
     /// [`HalError::OutOfMemory`] and driver failures.
     fn upload(&self, matrix: RowMajorMatrix<F>) -> Result<Self::Matrix, HalError>;
+
+    /// As [`Self::upload`], with a hint where the matrix is wanted. As provided: anywhere.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    fn upload_to(
+        &self,
+        matrix: RowMajorMatrix<F>,
+        placement: Placement,
+    ) -> Result<Self::Matrix, HalError> {
+        let _ = placement;
+        self.upload(matrix)
+    }
 
     /// Copies a matrix to the host.
     ///

@@ -9,6 +9,7 @@
 //! kernel_deadline_s = 60    # 0: none
 //! cache = true
 //! cache_dir = "/var/cache/starkwright"
+//! programs = "programs"     # kernels compiled beforehand
 //! ```
 
 use std::fmt;
@@ -42,6 +43,9 @@ pub struct DeviceConfig {
     /// Where they are kept; the user's cache folder where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_dir: Option<PathBuf>,
+    /// A folder of kernels compiled beforehand, for a device that compiles nothing; none where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub programs: Option<PathBuf>,
 }
 
 impl Default for DeviceConfig {
@@ -54,6 +58,7 @@ impl Default for DeviceConfig {
             kernel_deadline_s: 60,
             cache: true,
             cache_dir: None,
+            programs: None,
         }
     }
 }
@@ -247,6 +252,7 @@ mod tests {
             kernel_deadline_s = 0
             cache = false
             cache_dir = "/somewhere/else"
+            programs = "bitstreams"
             "#,
         )
         .unwrap();
@@ -261,6 +267,7 @@ mod tests {
         assert_eq!(config.kernel_deadline(), None);
         assert!(!config.cache);
         assert_eq!(config.cache_dir, Some(PathBuf::from("/somewhere/else")));
+        assert_eq!(config.programs, Some(PathBuf::from("bitstreams")));
         let written = toml::to_string(&config).unwrap();
         assert_eq!(parse(&written).unwrap(), config);
     }

@@ -33,6 +33,30 @@ impl fmt::Display for DeviceKind {
     }
 }
 
+/// Where in a device's memory a matrix is wanted. A hint: a device that has no banks, or whose driver takes no orders,
+/// puts it where it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// Anywhere.
+    #[default]
+    Any,
+    /// In the memory bank of this number, below [`Caps::banks`].
+    Bank(u8),
+}
+
+impl Placement {
+    /// For the `index`-th of several matrices that are read together: one bank after another, so that each streams over
+    /// its own channel.
+    #[must_use]
+    pub fn spread(index: usize, banks: u8) -> Self {
+        match banks {
+            0 | 1 => Self::Any,
+            // Below `banks`, so it fits.
+            _ => Self::Bank((index % usize::from(banks)) as u8),
+        }
+    }
+}
+
 /// What a device offers. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Caps {
@@ -50,6 +74,8 @@ pub struct Caps {
     pub memory: u64,
     /// Memory that one allocation may take; larger matrices are spread over several.
     pub max_alloc: u64,
+    /// Memory banks that a [`Placement`] may name; 1 where memory is one.
+    pub banks: u8,
     /// Whether the device works in the host's memory, so that a mapped buffer is read in place.
     pub host_memory: bool,
     /// Whether kernels are compiled at run time; otherwise a fixed set is loaded.

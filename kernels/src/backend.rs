@@ -15,7 +15,7 @@ use starkwright_hal::{
 
 use crate::ops::merkle::Tree;
 use crate::ops::{evaluate, fold, grind, lde, merkle, reduce};
-use crate::runtime::{DeviceInfo, DeviceKind as ClKind, Options, Runtime};
+use crate::runtime::{DeviceInfo, DeviceKind as ClKind, Options, Runtime, WAIT};
 use crate::{Matrix, Word};
 
 /// An opened OpenCL device. Clones are the same device.
@@ -75,6 +75,8 @@ impl Device for OpenCl {
             compute_units: info.compute_units,
             memory: info.global_memory,
             max_alloc: 4 * self.runtime.max_alloc_words() as u64,
+            // OpenCL has no word for banks, and no card was at hand to try a vendor's on.
+            banks: 1,
             host_memory: info.host_unified,
             compiles: info.compiler_available,
             variant: self.runtime.variant().name().to_owned(),
@@ -133,7 +135,7 @@ impl Device for OpenCl {
 const MAX_LOG_HEIGHT: u32 = 24;
 
 /// Commands that move bytes between host and device.
-const TRANSFERS: [&str; 4] = ["read", "write", "map", "unmap"];
+const TRANSFERS: [&str; 5] = ["read", "write", "map", "unmap", WAIT];
 
 impl DeviceMatrix for Matrix {
     fn height(&self) -> usize {

@@ -51,6 +51,7 @@
 //! Everything fallible returns [`HalError`](starkwright_hal::HalError); nothing here panics on a device's failure.
 
 mod backend;
+mod export;
 pub mod matrix;
 pub mod ops;
 pub mod program;
@@ -60,6 +61,6 @@ pub use backend::{Committed, OpenCl};
 pub use matrix::Matrix;
 pub use program::{Kernel, Manifest, Program, ProgramSource, Requirements};
 pub use runtime::{
-    Arg, Buffer, DeviceInfo, DeviceKind, FaultCounts, FaultPlan, Mapped, Options, Rect, Runtime,
-    Statistics, Variant, Word,
+    Arg, Buffer, DeviceInfo, DeviceKind, FaultCounts, FaultPlan, Launch, Mapped, Options,
+    RecordedArg, Recorder, Rect, Runtime, Statistics, Variant, Word,
 };

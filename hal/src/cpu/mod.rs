@@ -49,6 +49,7 @@ impl<F: HalField> Device for Cpu<F> {
                 .map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
             memory: u64::MAX,
             max_alloc: u64::MAX,
+            banks: 1,
             host_memory: true,
             compiles: false,
             variant: String::new(),

@@ -19,7 +19,9 @@ use p3_matrix::dense::RowMajorMatrix;
 
 pub use self::ops::FallbackCommitted;
 use crate::held::Held;
-use crate::{Buffers, Caps, Device, DeviceMatrix, HalError, HalField, Operation, Rows, Statistics};
+use crate::{
+    Buffers, Caps, Device, DeviceMatrix, HalError, HalField, Operation, Placement, Rows, Statistics,
+};
 
 /// A first back end `P`, and a second one `C` for what it lacks.
 #[derive(Clone, Debug)]
@@ -301,10 +303,20 @@ impl<F: HalField, P: Buffers<F>, C: Buffers<F>> Buffers<F> for Fallback<P, C> {
 
     /// On the first back end, unless the matrix is below the break-even size. Not an operation that falls back.
     fn upload(&self, matrix: RowMajorMatrix<F>) -> Result<Self::Matrix, HalError> {
+        self.upload_to(matrix, Placement::Any)
+    }
+
+    fn upload_to(
+        &self,
+        matrix: RowMajorMatrix<F>,
+        placement: Placement,
+    ) -> Result<Self::Matrix, HalError> {
         if self.is_small(matrix.values.len()) {
             Ok(FallbackMatrix::secondary(self.secondary.upload(matrix)?))
         } else {
-            Ok(FallbackMatrix::primary(self.primary.upload(matrix)?))
+            Ok(FallbackMatrix::primary(
+                self.primary.upload_to(matrix, placement)?,
+            ))
         }
     }
 

@@ -24,7 +24,9 @@ pub use self::ops::ShadowCommitted;
 use self::record::Record;
 pub use self::replay::replay;
 use crate::held::Held;
-use crate::{Buffers, Caps, Device, DeviceMatrix, HalError, HalField, Operation, Rows, Statistics};
+use crate::{
+    Buffers, Caps, Device, DeviceMatrix, HalError, HalField, Operation, Placement, Rows, Statistics,
+};
 
 /// A device `A` under test, and the reference `B` it is compared with.
 #[derive(Clone, Debug)]
@@ -200,11 +202,19 @@ impl<F: HalField, A: Buffers<F>, B: Buffers<F>> Buffers<F> for Shadow<A, B> {
     type Matrix = Pair<F, A, B>;
 
     fn upload(&self, matrix: RowMajorMatrix<F>) -> Result<Self::Matrix, HalError> {
+        self.upload_to(matrix, Placement::Any)
+    }
+
+    fn upload_to(
+        &self,
+        matrix: RowMajorMatrix<F>,
+        placement: Placement,
+    ) -> Result<Self::Matrix, HalError> {
         const OP: &str = "upload";
         if !matrix.values.iter().all(HalField::is_canonical) {
             return Err(HalError::invalid(OP, "a word that is not below the prime"));
         }
-        let device = self.device.upload(matrix.clone())?;
+        let device = self.device.upload_to(matrix.clone(), placement)?;
         let reference = self.reference.upload(matrix.clone())?;
         self.checked(OP, device, reference, || {
             Ok(Record::new(OP, vec![], vec![matrix]))

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use starkwright_hal::{
     Buffers, Cpu, Device, DeviceMatrix, Fallback, HalError, LdeOps, MerkleOps, Operation,
-    Poseidon2Merkle,
+    Placement, Poseidon2Merkle, Shadow,
 };
 
 use crate::faulty::{Fault, Faulty};
@@ -205,4 +205,24 @@ proptest! {
         let device = device.with_break_even(break_even);
         prop_assert_eq!(job(&device).unwrap(), job(&Cpu::new()).unwrap());
     }
+}
+
+#[test]
+fn placements_reach_the_device_behind() {
+    let device = Faulty::sound();
+    let fallback = Fallback::new(device.clone(), Cpu::new());
+    let shadow = Shadow::new(device.clone(), Cpu::new());
+    for index in 0..3 {
+        let placement = Placement::spread(index, 2);
+        fallback.upload_to(sample(4, 2), placement).unwrap();
+        shadow.upload_to(sample(4, 2), placement).unwrap();
+    }
+    fallback.upload(sample(4, 2)).unwrap();
+    let banks = [0, 0, 1, 1, 0, 0].map(Placement::Bank);
+    assert_eq!(device.placements()[..6], banks);
+    assert_eq!(device.placements()[6..], [Placement::Any]);
+    // Memory that is one has no banks to name.
+    assert_eq!(Placement::spread(5, 1), Placement::Any);
+    assert_eq!(Placement::spread(5, 0), Placement::Any);
+    assert_eq!(Placement::spread(255, 255), Placement::Bank(0));
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use p3_matrix::dense::RowMajorMatrix;
 use starkwright_hal::{
     Buffers, Caps, Commitment, Cpu, CpuCommitted, Device, Evaluation, Extension, FriOps, HalError,
-    HalField, LdeOps, MerkleOps, MerkleScheme, MultiProof, Operation, Puzzle, Reduction, Rows,
-    Statistics,
+    HalField, LdeOps, MerkleOps, MerkleScheme, MultiProof, Operation, Placement, Puzzle, Reduction,
+    Rows, Statistics,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub(crate) struct Faulty<F> {
     fault: Arc<Mutex<Option<(Fault, &'static str)>>>,
     log_limit: Arc<AtomicU32>,
     poison: Arc<AtomicBool>,
+    placements: Arc<Mutex<Vec<Placement>>>,
 }
 
 /// An element equal to zero whose word is the prime.
@@ -52,6 +53,7 @@ impl<F: HalField> Faulty<F> {
             fault: Arc::default(),
             log_limit: Arc::new(AtomicU32::new(F::TWO_ADICITY as u32)),
             poison: Arc::default(),
+            placements: Arc::default(),
         }
     }
 
@@ -67,6 +69,11 @@ impl<F: HalField> Faulty<F> {
 
     pub(crate) fn limit_height(&self, log: u32) {
         self.log_limit.store(log, Ordering::Relaxed);
+    }
+
+    /// Where the uploads so far were wanted.
+    pub(crate) fn placements(&self) -> Vec<Placement> {
+        self.placements.lock().unwrap().clone()
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {
@@ -150,6 +157,15 @@ impl<F: HalField> Buffers<F> for Faulty<F> {
     fn upload(&self, matrix: RowMajorMatrix<F>) -> Result<Self::Matrix, HalError> {
         self.enter("upload")?;
         Ok(self.spoilt("upload", matrix))
+    }
+
+    fn upload_to(
+        &self,
+        matrix: RowMajorMatrix<F>,
+        placement: Placement,
+    ) -> Result<Self::Matrix, HalError> {
+        self.placements.lock().unwrap().push(placement);
+        self.upload(matrix)
     }
 
     fn download(&self, matrix: &Self::Matrix) -> Result<RowMajorMatrix<F>, HalError> {

@@ -83,7 +83,14 @@ impl Effort {
     /// Whether a suite is run at all: whole proofs and large matrices are too much for an interpreter.
     #[must_use]
     pub fn runs(self, suite: &str) -> bool {
-        const UNTRACED: [&str; 4] = ["small-alloc", "failures", "second-launcher", "proof"];
+        const UNTRACED: [&str; 6] = [
+            "small-alloc",
+            "failures",
+            "second-launcher",
+            "proof",
+            "offline",
+            "discrete",
+        ];
         self != Self::Traced || !UNTRACED.contains(&suite)
     }
 

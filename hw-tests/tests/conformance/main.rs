@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod detectors;
+mod discrete;
 mod failures;
+mod offline;
 mod proof;
 mod second_launcher;
 

@@ -64,7 +64,7 @@ const MAGIC: &[u8; 8] = b"STRKWRGT";
 const VERSION: u32 = 1;
 const HEADER: usize = 8 + 4 + 32 + 8 + 32;
 /// Larger files are not ours: built programs are a few megabytes.
-const MOST_BYTES: u64 = 256 << 20;
+pub(super) const MOST_BYTES: u64 = 256 << 20;
 
 impl DiskCache {
     /// The cache in `folder`, or in the user's cache folder; `None` where the user has none.
@@ -110,19 +110,7 @@ impl DiskCache {
             return Ok(());
         }
         create_private(&self.folder)?;
-        let path = self.path(key);
-        let temporary = path.with_extension(format!("{}-{}", std::process::id(), serial()));
-        let written = (|| {
-            let mut file = File::create(&temporary)?;
-            file.write_all(&Self::header(key, &body))?;
-            file.write_all(&body)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
-        })();
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+        write_whole(&self.path(key), &[&Self::header(key, &body), &body])
     }
 
     fn header(key: &[u8; 32], body: &[u8]) -> Vec<u8> {
@@ -136,6 +124,25 @@ impl DiskCache {
     }
 }
 
+/// Writes a file under another name and renames it: readers see all of it, or what was there before.
+pub(super) fn write_whole(path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}-{}", std::process::id(), serial()));
+    let temporary = PathBuf::from(temporary);
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        for piece in pieces {
+            file.write_all(piece)?;
+        }
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
 /// A number that no other temporary file of this process has.
 fn serial() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -143,7 +150,7 @@ fn serial() -> u64 {
 }
 
 /// Makes a folder that only its owner can write: what lies in it is run.
-fn create_private(folder: &Path) -> io::Result<()> {
+pub(super) fn create_private(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -16,6 +16,8 @@ pub struct Kernel(Arc<Inner>);
 struct Inner {
     name: &'static str,
     handle: KernelHandle,
+    /// Hash and options of the program's source.
+    origin: ([u8; 32], String),
     arity: usize,
     /// What each argument is; `None` where the driver does not say.
     args: Option<Vec<ArgKind>>,
@@ -61,6 +63,7 @@ impl Kernel {
         Ok(Self(Arc::new(Inner {
             name,
             handle,
+            origin: (program.source_hash, program.options.clone()),
             arity,
             args,
             launched: AtomicBool::new(false),
@@ -71,6 +74,11 @@ impl Kernel {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.0.name
+    }
+
+    /// Hash and options of the source that the kernel's program was made from.
+    pub(crate) fn origin(&self) -> &([u8; 32], String) {
+        &self.0.origin
     }
 
     pub(crate) fn handle(&self) -> &KernelHandle {

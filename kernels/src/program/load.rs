@@ -6,7 +6,9 @@ use std::time::Instant;
 use starkwright_hal::HalError;
 
 use super::cache::Entry;
-use super::{Inner, Kernel, KernelSignature, Program, ProgramSource};
+use super::{
+    Inner, Kernel, KernelSignature, Manifest, Program, ProgramFolder, ProgramSource, Requirements,
+};
 use crate::runtime::{ClError, ProgramHandle, Runtime};
 
 /// Counts of [`Statistics`](crate::Statistics) about programs.
@@ -15,6 +17,7 @@ pub(crate) struct BuildFigures {
     pub(crate) seconds: f64,
     pub(crate) compiled: u64,
     pub(crate) cached: u64,
+    pub(crate) loaded: u64,
     pub(crate) rejected: u64,
 }
 
@@ -22,10 +25,11 @@ pub(crate) struct BuildFigures {
 const ARG_INFO: &str = "-cl-kernel-arg-info";
 
 impl Runtime {
-    /// A built program: from memory, from the disk cache, or built now.
+    /// A built program: from memory, from the folder of offline programs, from the disk cache, or built now.
     ///
     /// # Errors
-    /// [`HalError::Build`] with the compiler's log, or with what is wrong with a binary; [`HalError::Unsupported`] for a
+    /// [`HalError::Build`] with the compiler's log, with what is wrong with a binary, or with the file that is missing
+    /// where the device compiles nothing; [`HalError::Unsupported`] for a
     /// kind of program that the device does not take.
     pub fn program(&self, source: &ProgramSource) -> Result<Program, HalError> {
         self.0.check_alive()?;
@@ -73,6 +77,9 @@ impl Runtime {
         }
         match source {
             ProgramSource::Source { parts, options, .. } => {
+                if let Some(program) = self.load_offline(source)? {
+                    return Ok(program);
+                }
                 let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
                 let (handle, signatures) = self.compile(source, &parts, options)?;
                 Ok(self.owned(source, handle, signatures, source.hash(), options))
@@ -82,17 +89,61 @@ impl Runtime {
                 manifest,
                 requires,
                 ..
-            } => {
-                manifest.check(bytes, self.info(), requires)?;
-                let handle = self.load_binary(bytes);
-                let handle = handle.map_err(|e| self.build_error(source, e.to_string()))?;
-                let signatures = Some(manifest.kernels.clone());
-                let (hash, options) = (manifest.source_hash, &manifest.options);
-                Ok(self.owned(source, handle, signatures, hash, options))
-            }
+            } => self.load_checked(source, bytes, manifest, requires),
             ProgramSource::BuiltIn { names } => {
                 let handle = self.built_in(source, names)?;
                 Ok(self.owned(source, handle, None, source.hash(), ""))
+            }
+        }
+    }
+
+    /// A binary, once its manifest is found right.
+    fn load_checked(
+        &self,
+        source: &ProgramSource,
+        bytes: &[u8],
+        manifest: &Manifest,
+        requires: &Requirements,
+    ) -> Result<Program, HalError> {
+        manifest.check(bytes, self.info(), requires)?;
+        let handle = self.load_binary(bytes);
+        let handle = handle.map_err(|e| self.build_error(source, e.to_string()))?;
+        let signatures = Some(manifest.kernels.clone());
+        let (hash, options) = (manifest.source_hash, &manifest.options);
+        Ok(self.owned(source, handle, signatures, hash, options))
+    }
+
+    /// From the folder of offline programs. `None` where it has no such program and the device compiles; what is there
+    /// and wrong is an error, and never compiled over.
+    fn load_offline(&self, source: &ProgramSource) -> Result<Option<Program>, HalError> {
+        let stem = ProgramFolder::stem(source, self.variant());
+        let compiles = self.info().compiler_available;
+        let Some(folder) = &self.0.folder else {
+            if compiles {
+                return Ok(None);
+            }
+            let why = format!(
+                "the device compiles no source, and no folder of its programs was named (`programs` in the settings), \
+                 where {stem}.bin would be"
+            );
+            return Err(self.build_error(source, why));
+        };
+        let found = folder.load(&stem);
+        match found.map_err(|why| self.build_error(source, why))? {
+            Some((bytes, manifest)) => {
+                let requires = source.requirements();
+                let program = self.load_checked(source, &bytes, &manifest, &requires)?;
+                self.figures().loaded += 1;
+                Ok(Some(program))
+            }
+            None if compiles => Ok(None),
+            None => {
+                let path = folder.binary_path(&stem);
+                let why = format!(
+                    "the device compiles no source, and {} is missing",
+                    path.display()
+                );
+                Err(self.build_error(source, why))
             }
         }
     }
@@ -123,10 +174,6 @@ impl Runtime {
         parts: &[&str],
         options: &str,
     ) -> Result<(ProgramHandle, Option<Vec<KernelSignature>>), HalError> {
-        if !self.info().compiler_available {
-            let why = format!("{} compiles no source", self.info().name);
-            return Err(HalError::unsupported("building a program", why));
-        }
         let cache = self
             .0
             .disk_cache

@@ -76,6 +76,8 @@ pub struct Requirements {
     pub widths: Vec<u32>,
     /// Rows it must take.
     pub rows: u64,
+    /// Whether it must serve every width and take any number of rows.
+    pub unlimited: bool,
     /// Kernels it must have, with these arguments.
     pub kernels: Vec<KernelSignature>,
 }
@@ -135,6 +137,9 @@ impl Manifest {
                 "takes {} rows, not {}",
                 self.max_rows, requires.rows
             ));
+        }
+        if requires.unlimited && (!self.widths.is_empty() || self.max_rows != 0) {
+            faults.push("it serves some widths or heights only, and has to serve all".to_owned());
         }
         for wanted in &requires.kernels {
             match self.signature(&wanted.name) {

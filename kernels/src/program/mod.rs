@@ -2,9 +2,12 @@
 //!
 //! No FPGA compiles at run time, so a program has three origins from the start ([`ProgramSource`]): source text for CPUs
 //! and GPUs, an offline binary with a [`Manifest`] that is checked before the driver sees a byte, and the kernels that a
-//! device brings. A program from source is looked for in memory, then in the disk cache, then compiled.
+//! device brings. A program from source is looked for in memory, then in the folder of offline programs
+//! ([`Options::programs`](crate::Options::programs)), then in the disk cache, then compiled.
 
 mod cache;
+mod declared;
+mod folder;
 mod kernel;
 mod load;
 mod manifest;
@@ -14,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use cache::DiskCache;
+pub(crate) use folder::ProgramFolder;
 pub use kernel::Kernel;
 pub(crate) use load::BuildFigures;
 pub use manifest::{ArgKind, KernelSignature, Manifest, Requirements};

@@ -62,6 +62,10 @@ impl Runtime {
                 self.check_owner("launch", buffer)?;
             }
         }
+        let recording = match &self.0.recorder {
+            Some(recorder) => Some((recorder, self.before_launch(kernel, global, local, args)?)),
+            None => None,
+        };
         match self.0.faults.as_ref().and_then(|f| f.launch()) {
             Some(LaunchFault::Lose) => return Err(self.0.lose("injected by a test".to_owned())),
             Some(LaunchFault::Hang) => {
@@ -69,6 +73,11 @@ impl Runtime {
                 return Ok(());
             }
             None => {}
+        }
+        for arg in args {
+            if let Arg::Buffer(buffer) = arg {
+                self.arrive(buffer)?;
+            }
         }
         let handle = kernel.handle();
         self.0.enqueue(kernel.name(), |queue| {
@@ -100,6 +109,10 @@ impl Runtime {
                 }
             }
             Ok(event)
-        })
+        })?;
+        match recording {
+            Some((recorder, launch)) => self.after_launch(recorder, launch, args),
+            None => Ok(()),
+        }
     }
 }

@@ -8,7 +8,7 @@ use starkwright_hal::HalError;
 
 use super::Word;
 use super::block::{Adopted, HostBlock};
-use super::cl::{ClError, ClResult, Context, Mem};
+use super::cl::{ClError, ClResult, Context, Event, Mem};
 use super::open::Inner;
 
 /// Words on a device. Freed when dropped, which is safe while commands that use it are still waiting to run.
@@ -17,6 +17,8 @@ pub struct Buffer {
     /// `None` only while being dropped.
     block: Option<Block>,
     words: usize,
+    /// The upload that fills the buffer on the transfer queue, until a command was made to wait for it.
+    pub(super) arrival: Mutex<Option<Event>>,
     /// Maps alive: nothing may be enqueued that writes to the buffer.
     pub(super) maps: AtomicU32,
     pub(super) runtime: Arc<Inner>,
@@ -29,6 +31,8 @@ struct Block {
     bytes: u64,
     /// Whether the memory may serve another buffer. False for a caller's own vector.
     reusable: bool,
+    /// The number of the last command that may use the memory for an earlier buffer; 0 for new memory.
+    last_use: u64,
 }
 
 impl Buffer {
@@ -62,6 +66,11 @@ impl Buffer {
         }
     }
 
+    /// The number of the command after which nothing uses the memory but for this buffer.
+    pub(super) fn ready_after(&self) -> u64 {
+        self.block.as_ref().map_or(0, |block| block.last_use)
+    }
+
     /// Refuses a write while the host reads the buffer's memory. Called under the stream's lock.
     pub(super) fn check_writable(&self, op: &'static str) -> Result<(), HalError> {
         if self.maps.load(Ordering::Acquire) == 0 {
@@ -74,7 +83,12 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(block) = self.block.take() {
+        if let Some(mut block) = self.block.take() {
+            let arrival = self.arrival.get_mut();
+            let arriving = arrival.unwrap_or_else(PoisonError::into_inner).is_some();
+            // An upload that no command waits for may come after whatever a new owner enqueues.
+            block.reusable &= !arriving;
+            block.last_use = self.runtime.stream.position();
             self.runtime.memory.give_back(block);
         }
     }
@@ -270,6 +284,7 @@ impl Inner {
                 mem,
                 bytes,
                 reusable: true,
+                last_use: 0,
             }),
             Err(error) => {
                 memory.unreserve(bytes);
@@ -282,6 +297,7 @@ impl Inner {
         Buffer {
             block: Some(block),
             words,
+            arrival: Mutex::default(),
             maps: AtomicU32::new(0),
             runtime: Arc::clone(self),
         }
@@ -321,6 +337,7 @@ impl Inner {
                         mem,
                         bytes,
                         reusable: false,
+                        last_use: 0,
                     };
                     buffers.push(self.buffer(block, count));
                 }

@@ -6,7 +6,8 @@
 //! the new owner enqueues runs after them.
 //!
 //! Host memory under buffers is shared without a copy where the device can ([`DeviceInfo::host_unified`]). Elsewhere
-//! transfers go through the same queue; a second queue for them would be this module's to add, and no caller's to know.
+//! large uploads go through pinned memory on a queue of their own, and the first command that uses such a buffer waits
+//! for it: see `staging`.
 //!
 //! A device that fails or hangs is **lost**: every later call says so at once, and what its driver may still be using is
 //! leaked rather than freed.
@@ -29,6 +30,8 @@ mod mapped;
 mod memory;
 mod open;
 mod options;
+mod record;
+mod staging;
 mod statistics;
 mod status;
 mod stream;
@@ -42,8 +45,10 @@ pub use mapped::Mapped;
 pub use memory::Buffer;
 pub use open::Runtime;
 pub use options::{Options, Variant};
+pub use record::{Launch, RecordedArg, Recorder};
 pub use statistics::{CommandStatistics, Statistics};
 pub use transfer::Rect;
 pub use word::Word;
 
 pub(crate) use cl::{ArgAddress, ClError, KernelHandle, ProgramHandle};
+pub(crate) use open::WAIT;

@@ -9,9 +9,10 @@ use starkwright_hal::HalError;
 
 use super::cl::{ClError, Context, Event, Queue};
 use super::memory::Memory;
+use super::staging::Staging;
 use super::stream::{Refusal, Stream, Stuck};
-use super::{Buffer, DeviceInfo, FaultPlan, Options, Statistics, Variant};
-use crate::program::{BuildFigures, DiskCache, Program, ProgramSource};
+use super::{Buffer, DeviceInfo, FaultPlan, Options, Recorder, Statistics, Variant};
+use crate::program::{BuildFigures, DiskCache, Program, ProgramFolder, ProgramSource};
 
 /// One opened device. Clones share it.
 #[derive(Clone, Debug)]
@@ -21,17 +22,21 @@ pub struct Runtime(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) info: DeviceInfo,
     variant: Variant,
-    deadline: Duration,
+    pub(super) deadline: Duration,
     pub(super) faults: Option<FaultPlan>,
     pub(crate) programs: Mutex<Vec<(ProgramSource, Program)>>,
     pub(crate) disk_cache: Option<DiskCache>,
+    pub(crate) folder: Option<ProgramFolder>,
+    pub(super) recorder: Option<Recorder>,
     pub(crate) builds: Mutex<BuildFigures>,
     /// Whether every allocation is filled with words that are no field elements.
     pub(super) poison: AtomicBool,
     /// Why the device must not be used again.
     lost: OnceLock<String>,
-    // Dropped in this order: memory objects, queue, context.
+    // Dropped in this order: memory objects, queues, context.
     pub(super) memory: Memory,
+    /// For devices with their own memory.
+    pub(super) staging: Option<Staging>,
     pub(super) stream: Stream,
     pub(crate) context: Context,
 }
@@ -61,18 +66,26 @@ impl Runtime {
     /// [`HalError::Unsupported`] for a device that is unavailable or big-endian; else the driver's refusal.
     pub fn open(info: &DeviceInfo, options: Options) -> Result<Self, HalError> {
         info.check()?;
+        let mut info = info.clone();
+        info.compiler_available &= options.compiler;
+        info.host_unified &= !options.assume_discrete;
         let failed = |error: ClError| error.on(&info.name, 0, 0);
         let context = Context::new(info.handle).map_err(failed)?;
         let stream = Stream::new(&context, info.handle).map_err(failed)?;
+        let staging = match info.host_unified {
+            true => None,
+            false => Some(Staging::new(&context, info.handle).map_err(failed)?),
+        };
         let least = |limit: Option<u64>, own| limit.map_or(own, |limit| limit.min(own));
         let disk_cache = options.disk_cache.then(|| DiskCache::at(options.cache_dir));
         Ok(Self(Arc::new(Inner {
-            info: info.clone(),
             variant: options.variant.unwrap_or_else(|| info.default_variant()),
             deadline: options.deadline,
             faults: options.faults,
             programs: Mutex::default(),
             disk_cache: disk_cache.flatten(),
+            folder: options.programs.map(ProgramFolder::new),
+            recorder: options.recorder,
             builds: Mutex::default(),
             poison: AtomicBool::new(cfg!(debug_assertions)),
             lost: OnceLock::new(),
@@ -81,6 +94,8 @@ impl Runtime {
                 least(options.max_alloc, info.max_alloc),
                 info.host_unified,
             ),
+            info,
+            staging,
             stream,
             context,
         })))
@@ -169,6 +184,7 @@ impl Runtime {
             build_seconds: builds.seconds,
             programs_compiled: builds.compiled,
             programs_cached: builds.cached,
+            programs_loaded: builds.loaded,
             cache_rejected: builds.rejected,
             commands: self.0.stream.commands(),
         }
@@ -233,31 +249,54 @@ impl Inner {
             })
     }
 
+    /// Waits for both queues.
     pub(super) fn finish(&self) -> Result<(), HalError> {
+        if let Some(event) = self.staging.as_ref().and_then(Staging::last) {
+            self.enqueue(WAIT, |queue| Ok(queue.barrier(&event)?))?;
+        }
+        self.finish_commands()?;
+        if let Some(staging) = &self.staging {
+            staging.collect(&self.stream);
+        }
+        Ok(())
+    }
+
+    /// Waits for the commands, and for those uploads that one of them uses.
+    pub(super) fn finish_commands(&self) -> Result<(), HalError> {
         self.check_alive()?;
-        match self.stream.wait(self.deadline) {
-            Ok(()) => Ok(()),
-            Err(Stuck::Driver(error)) => Err(self.error(error)),
-            Err(Stuck::Command(code)) => {
+        self.stream
+            .wait(self.deadline)
+            .map_err(|stuck| self.stuck(stuck))
+    }
+
+    /// What a wait that did not succeed means.
+    pub(super) fn stuck(&self, stuck: Stuck) -> HalError {
+        match stuck {
+            Stuck::Driver(error) => self.error(error),
+            Stuck::Command(code) => {
                 let error = ClError {
                     call: "a command",
                     code,
                 };
-                Err(match self.error(error) {
+                match self.error(error) {
                     full @ HalError::OutOfMemory { .. } => full,
                     other => self.lose(other.to_string()),
-                })
+                }
             }
-            Err(Stuck::Deadline) => {
+            Stuck::Deadline => {
                 self.abandon();
                 let limit = self.deadline.as_secs_f64();
-                Err(self.lose(format!("no command ended within {limit} s")))
+                self.lose(format!("no command ended within {limit} s"))
             }
         }
     }
-    /// Leaves the device to itself: what it may still be running must keep its queue and its memory.
+
+    /// Leaves the device to itself: what it may still be running must keep its queues and its memory.
     fn abandon(&self) {
         self.stream.abandon();
+        if let Some(staging) = &self.staging {
+            staging.abandon();
+        }
         self.context.leak();
     }
 }
@@ -270,3 +309,6 @@ impl Drop for Inner {
         }
     }
 }
+
+/// The name of waits for the other queue among the commands.
+pub(crate) const WAIT: &str = "wait";

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::FaultPlan;
+use super::{FaultPlan, Recorder};
 
 /// The two families of kernels, made from the same headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,8 +41,17 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Whether built programs are kept on disk at all.
     pub disk_cache: bool,
+    /// Folder of programs made beforehand, looked into before anything is compiled. Needed where the device compiles
+    /// nothing; see [`OpenCl::export_programs`](crate::OpenCl::export_programs).
+    pub programs: Option<PathBuf>,
     /// Failures to inject (tests).
     pub faults: Option<FaultPlan>,
+    /// False makes a device behave as one without a compiler, as FPGAs are (tests).
+    pub compiler: bool,
+    /// Makes a device behave as one with its own memory, behind a bus (tests).
+    pub assume_discrete: bool,
+    /// Where to write down every launch (tests).
+    pub recorder: Option<Recorder>,
 }
 
 impl Default for Options {
@@ -54,7 +63,11 @@ impl Default for Options {
             deadline: Duration::from_secs(120),
             cache_dir: None,
             disk_cache: true,
+            programs: None,
             faults: None,
+            compiler: true,
+            assume_discrete: false,
+            recorder: None,
         }
     }
 }

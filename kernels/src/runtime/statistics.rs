@@ -25,9 +25,12 @@ pub struct Statistics {
     pub programs_compiled: u64,
     /// Programs loaded from the disk cache.
     pub programs_cached: u64,
+    /// Programs loaded from [`Options::programs`](super::Options::programs).
+    pub programs_loaded: u64,
     /// Files in the disk cache that were damaged or refused by the driver, and rebuilt.
     pub cache_rejected: u64,
-    /// Every kind of command: kernels by name; `read`, `write`, `map`, `copy`, `fill` for transfers. By name.
+    /// Every kind of command: kernels by name; `read`, `write`, `map`, `copy`, `fill` for transfers,
+    /// `wait` for one queue's waits for another. By name.
     pub commands: Vec<CommandStatistics>,
 }
 

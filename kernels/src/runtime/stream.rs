@@ -85,7 +85,7 @@ const MOST_PENDING: usize = 4096;
 /// So many deadlines for a kernel's first launch, which waits for some drivers' compilers.
 const FIRST_LAUNCH: u32 = 10;
 /// Between two looks at a command whose driver might have lost our callback.
-const POLL: Duration = Duration::from_millis(100);
+pub(super) const POLL: Duration = Duration::from_millis(100);
 
 impl Stream {
     pub(super) fn new(context: &Context, device: DeviceHandle) -> ClResult<Self> {
@@ -131,12 +131,44 @@ impl Stream {
         command: impl FnOnce(&Queue) -> ClResult<Event>,
     ) -> ClResult<()> {
         let event = command(&self.queue)?;
+        self.count(name, &event);
+        Ok(())
+    }
+
+    /// How many commands were enqueued so far: the number of the last one.
+    pub(super) fn position(&self) -> u64 {
+        let state = self.state();
+        state.ended + state.pending.len() as u64
+    }
+
+    /// The command of that number, handed to the device, for another queue to wait for; `None` where it has ended.
+    pub(super) fn command(&self, number: u64) -> ClResult<Option<Event>> {
+        let mut state = self.state();
+        let before = number.checked_sub(state.ended + 1);
+        let index = before.and_then(|before| usize::try_from(before).ok());
+        let Some(event) = index.and_then(|index| Some(state.pending.get(index)?.event.share()))
+        else {
+            return Ok(None);
+        };
+        state.unflushed = 0;
+        self.queue.flush()?;
+        Ok(Some(event))
+    }
+
+    /// How many commands have ended.
+    pub(super) fn ended(&self) -> ClResult<u64> {
+        let mut state = self.state();
+        state.forget_ended()?;
+        Ok(state.ended)
+    }
+
+    /// Counts a command of another queue that has ended.
+    pub(super) fn count(&self, name: &'static str, event: &Event) {
         let mut state = self.state();
         let id = state.table.enqueued(name);
         if let Some(time) = event.nanoseconds() {
             state.table.ran(id, time);
         }
-        Ok(())
     }
 
     /// Hands all enqueued commands to the device.

@@ -46,7 +46,12 @@ impl Runtime {
             return Ok(buffer);
         }
         let buffer = self.0.alloc(data.len())?;
-        self.write(&buffer, 0, data)?;
+        if self.0.is_piped(data.len()) {
+            self.0
+                .pipe(&buffer, 0, as_words(data), buffer.ready_after())?;
+        } else {
+            self.write(&buffer, 0, data)?;
+        }
         Ok(buffer)
     }
 
@@ -106,6 +111,10 @@ impl Runtime {
         }
         let stream = &self.0.stream;
         let data = as_words(data);
+        if self.0.is_piped(data.len()) {
+            return self.0.pipe(dst, start, data, stream.position());
+        }
+        self.arrive(dst)?;
         if stream.is_idle() || stream.staged_words().saturating_add(data.len()) > MOST_STAGED {
             self.finish()?;
             self.0.enqueue(OP, |queue| {
@@ -134,7 +143,8 @@ impl Runtime {
             return Ok(());
         }
         // Waiting first keeps a hung kernel from writing to `out` after the deadline gave the device up.
-        self.finish()?;
+        self.arrive(src)?;
+        self.0.finish_commands()?;
         let out = as_words_mut(out);
         let read = self
             .0
@@ -209,6 +219,8 @@ impl Runtime {
         if std::ptr::eq(src, dst) && from < to + bytes && to < from + bytes {
             return Err(HalError::invalid(OP, "the ranges overlap"));
         }
+        self.arrive(src)?;
+        self.arrive(dst)?;
         self.0.enqueue(OP, |queue| {
             dst.check_writable(OP)?;
             Ok(queue.copy((src.mem(), from), (dst.mem(), to), bytes)?)
@@ -234,6 +246,8 @@ impl Runtime {
         let to = to.check(rows, columns, |at, words| {
             self.destination(OP, dst, at, words)
         })?;
+        self.arrive(src)?;
+        self.arrive(dst)?;
         self.0.enqueue(OP, |queue| {
             dst.check_writable(OP)?;
             Ok(queue.copy_rect((src.mem(), from), (dst.mem(), to), rows, columns * 4)?)
@@ -250,6 +264,7 @@ impl Runtime {
         if bytes == 0 {
             return Ok(());
         }
+        self.arrive(dst)?;
         self.0.enqueue(OP, |queue| {
             dst.check_writable(OP)?;
             Ok(queue.fill(dst.mem(), start, bytes, value)?)

@@ -157,6 +157,7 @@ fn a_binary_computes_as_its_source_does() {
             field: Some("koalabear".to_owned()),
             widths: vec![16],
             rows: 1 << 20,
+            unlimited: false,
             kernels: manifest.kernels.clone(),
         };
         adds(&rt, &binary(&bytes, &manifest, requires), 5);
@@ -236,6 +237,7 @@ fn a_binary_that_is_not_the_wanted_one_never_reaches_the_driver() {
             "width 17",
         );
         refused(&bytes, &good, &wants(|r| r.rows = (1 << 22) + 1), "rows");
+        refused(&bytes, &good, &wants(|r| r.unlimited = true), "serve all");
         let mut wanted = good.kernels.clone();
         wanted[0].args.pop();
         let requires = Requirements {
@@ -360,5 +362,108 @@ fn a_cache_that_cannot_be_written_costs_nothing_but_time() {
         let blocked = folder.path().join("file");
         fs::write(&blocked, "not a folder").unwrap();
         adds(&cached(device, &blocked), &source(9), 9);
+    });
+}
+
+/// The device as one without a compiler, with a folder of programs.
+fn offline(device: &DeviceInfo, folder: Option<&Path>) -> Runtime {
+    let options = Options {
+        compiler: false,
+        programs: folder.map(Path::to_owned),
+        ..options()
+    };
+    Runtime::open(device, options).unwrap()
+}
+
+/// What is said about a program that does not load.
+fn why_not(rt: &Runtime, program: &ProgramSource) -> String {
+    match rt.program(program) {
+        Err(HalError::Build { log, .. }) => log,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn without_a_compiler_the_missing_file_is_named() {
+    on_every_device(|device| {
+        let folder = tempfile::tempdir().unwrap();
+        let log = why_not(&offline(device, None), &source(1));
+        assert!(log.contains("no folder") && log.contains(" test-"), "{log}");
+        let rt = offline(device, Some(folder.path()));
+        let log = why_not(&rt, &source(1));
+        let start = folder.path().join("test-").display().to_string();
+        assert!(
+            log.contains(&start) && log.contains(".bin is missing"),
+            "{log}"
+        );
+        // Text, options and variant are part of the name.
+        assert_ne!(log, why_not(&rt, &source(2)));
+        assert_eq!(rt.statistics().programs_compiled, 0);
+        // Where there is a compiler, an empty folder is no error.
+        let options = Options {
+            programs: Some(folder.path().to_owned()),
+            ..options()
+        };
+        adds(&Runtime::open(device, options).unwrap(), &source(1), 1);
+    });
+}
+
+#[test]
+fn a_folder_of_programs_stands_for_a_compiler() {
+    on_every_device(|device| {
+        let Some((bytes, mut manifest)) = export(device, 10) else {
+            return;
+        };
+        manifest.field = String::new();
+        manifest.widths.clear();
+        manifest.max_rows = 0;
+        let folder = tempfile::tempdir().unwrap();
+        let rt = offline(device, Some(folder.path()));
+        // The files' name, as the message tells it.
+        let log = why_not(&rt, &source(10));
+        let path = log.split_whitespace().find(|word| word.ends_with(".bin"));
+        let path = Path::new(path.unwrap());
+        let write = |manifest: &Manifest| {
+            let text = serde_json::to_vec(manifest).unwrap();
+            fs::write(path.with_extension("json"), text).unwrap();
+        };
+        fs::write(path, &bytes).unwrap();
+        assert!(why_not(&rt, &source(10)).contains(".json is missing"));
+        write(&manifest);
+        adds(&rt, &source(10), 10);
+        let s = rt.statistics();
+        assert_eq!((s.programs_compiled, s.programs_loaded), (0, 1));
+
+        // What is there and wrong is refused, even where there is a compiler.
+        let other = Options {
+            programs: Some(folder.path().to_owned()),
+            ..options()
+        };
+        let rt = Runtime::open(device, other).unwrap();
+        let wrong = |change: fn(&mut Manifest), why: &str| {
+            let mut wrong = manifest.clone();
+            change(&mut wrong);
+            write(&wrong);
+            let log = why_not(&rt, &source(10));
+            assert!(log.contains(why), "{log}");
+        };
+        wrong(|m| m.source_hash[0] ^= 1, "other sources");
+        wrong(|m| m.options.push('x'), "options");
+        wrong(|m| m.field = "babybear".to_owned(), "field");
+        wrong(|m| m.driver.push('x'), "driver");
+        wrong(|m| m.max_rows = 1 << 20, "serve all");
+        wrong(|m| m.kernels.truncate(1), "no kernel");
+        wrong(
+            |m| {
+                m.kernels[0].args.pop();
+            },
+            "takes",
+        );
+        write(&manifest);
+        fs::write(path, &bytes[1..]).unwrap();
+        assert!(why_not(&rt, &source(10)).contains("damaged"));
+        fs::write(path.with_extension("json"), "{").unwrap();
+        assert!(why_not(&rt, &source(10)).contains(".json: "));
+        assert_eq!(rt.statistics().programs_compiled, 0);
     });
 }

@@ -2,7 +2,7 @@
 
 use p3_koala_bear::KoalaBear;
 use starkwright_hal::HalError;
-use starkwright_kernels::{Arg, Matrix, Rect};
+use starkwright_kernels::{Arg, DeviceInfo, Matrix, Options, Rect, Runtime};
 
 use crate::{add, kernel, on_every_device, open, words};
 
@@ -227,5 +227,111 @@ fn matrices_spread_over_buffers() {
         assert!(Matrix::adopt(&rt, words(10), 3).is_err());
         let one = Matrix::alloc(&rt, 5, 50).unwrap();
         assert_eq!(one.single().unwrap().words(), 250);
+    });
+}
+
+/// The device as one with its own memory.
+fn discrete(device: &DeviceInfo) -> Runtime {
+    let options = Options {
+        assume_discrete: true,
+        ..crate::options()
+    };
+    Runtime::open(device, options).unwrap()
+}
+
+/// More than the ring of pinned memory holds, and not a whole number of its slots.
+const RINGFUL: usize = (6 << 20) + 12_345;
+
+#[test]
+fn large_uploads_go_through_the_ring() {
+    on_every_device(|device| {
+        let rt = discrete(device);
+        let data = words(RINGFUL);
+        let buffer = rt.upload(&data).unwrap();
+        // Seven slots' worth, at once and from a vector of the caller's, without and with a command between.
+        add(&rt, &buffer, 4).unwrap();
+        let more = rt.adopt(data.clone()).unwrap();
+        rt.finish().unwrap();
+        let s = rt.statistics();
+        assert_eq!(s.bytes_up, 8 * RINGFUL as u64);
+        assert_eq!(s.command("write").unwrap().count, 14);
+        let mut wanted = data.clone();
+        assert!(rt.read_vec::<u32>(&more, 0, RINGFUL).unwrap() == wanted);
+        // A part of it anew, behind commands and before them.
+        rt.write(&buffer, 1000, &data[..100_000]).unwrap();
+        add(&rt, &buffer, 0).unwrap();
+        wanted
+            .iter_mut()
+            .for_each(|word| *word = word.wrapping_add(5));
+        wanted[1000..101_000].copy_from_slice(&data[..100_000]);
+        wanted
+            .iter_mut()
+            .for_each(|word| *word = word.wrapping_add(1));
+        assert!(*rt.map::<u32>(&buffer, 0, RINGFUL).unwrap() == wanted);
+    });
+}
+
+/// Memory that a waiting command still uses is not overwritten by an upload into it, nor by one that nobody waited for.
+#[test]
+fn uploads_into_reused_memory_wait_for_its_last_use() {
+    on_every_device(|device| {
+        let rt = discrete(device);
+        let n = 1 << 17;
+        let spin = kernel(&rt, "spin");
+        let sums = rt.alloc(8).unwrap();
+        rt.fill(&sums, 0, 8, 0).unwrap();
+        let mut wanted = Vec::new();
+        for round in 0..8u32 {
+            let buffer = rt.upload(&vec![round; n]).unwrap();
+            // Long enough that the next upload would come first, if it did not wait.
+            rt.launch(
+                &spin,
+                [1 << 10, 1, 1],
+                Some([64, 1, 1]),
+                &[Arg::Buffer(&sums)],
+            )
+            .unwrap();
+            rt.copy(&buffer, n - 1, &sums, round as usize, 1).unwrap();
+            wanted.push(round);
+            drop(buffer);
+            // Given back while its upload may be under way.
+            drop(rt.upload(&vec![99u32; n]).unwrap());
+            let fresh = rt.alloc(n).unwrap();
+            rt.fill(&fresh, 0, n, 50).unwrap();
+            assert_eq!(rt.read_vec::<u32>(&fresh, n - 1, 1).unwrap(), [50]);
+        }
+        assert_eq!(rt.read_vec::<u32>(&sums, 0, 8).unwrap(), wanted);
+        assert!(rt.statistics().reused > 0);
+    });
+}
+
+#[test]
+fn every_command_waits_for_the_uploads_it_uses() {
+    on_every_device(|device| {
+        let rt = discrete(device);
+        let n = 1 << 20;
+        let data = words(n);
+        let upload = || rt.upload(&data).unwrap();
+        let to = rt.alloc(n).unwrap();
+        rt.copy(&upload(), 0, &to, 0, n).unwrap();
+        assert!(rt.read_vec::<u32>(&to, 0, n).unwrap() == data);
+        let rect = Rect { at: 0, pitch: 64 };
+        rt.fill(&to, 0, n, 0).unwrap();
+        rt.copy_rect((&upload(), rect), (&to, rect), n / 64, 64)
+            .unwrap();
+        assert!(rt.read_vec::<u32>(&to, 0, n).unwrap() == data);
+        let target = upload();
+        rt.fill(&target, n - 2, 2, 7).unwrap();
+        rt.write(&target, n - 1, &[8u32]).unwrap();
+        let got = rt.read_vec::<u32>(&target, n - 3, 3).unwrap();
+        assert_eq!(got, [data[n - 3], 7, 8]);
+        let target = upload();
+        rt.copy(&to, 0, &target, n - 2, 2).unwrap();
+        let got = rt.read_vec::<u32>(&target, n - 3, 3).unwrap();
+        assert_eq!(got, [data[n - 3], data[0], data[1]]);
+        assert_eq!(
+            rt.read_vec::<u32>(&upload(), n - 1, 1).unwrap(),
+            data[n - 1..]
+        );
     });
 }

@@ -27,7 +27,9 @@ use p3_matrix::Matrix;
 use p3_matrix::bitrev::{BitReversedMatrixView, BitReversibleMatrix};
 use p3_matrix::dense::{DenseMatrix, RowMajorMatrix};
 use p3_util::log2_strict_usize;
-use starkwright_hal::{Backend, Commitment, DeviceMatrix, Extension, HalError, HalField, Rows};
+use starkwright_hal::{
+    Backend, Commitment, DeviceMatrix, Extension, HalError, HalField, Placement, Rows,
+};
 
 use crate::ProverError;
 use crate::challenger::{Failure, Protocol};
@@ -82,6 +84,7 @@ where
         &self,
         domain: TwoAdicMultiplicativeCoset<F>,
         evaluations: RowMajorMatrix<F>,
+        placement: Placement,
     ) -> Result<B::Matrix, HalError> {
         if domain.size() != Matrix::height(&evaluations) {
             return Err(HalError::invalid(
@@ -95,7 +98,7 @@ where
         }
         // Values over xH become values over (shift · x)K: with shift = g / x that is gK.
         let shift = F::GENERATOR / domain.shift();
-        let evaluations = self.device.upload(evaluations)?;
+        let evaluations = self.device.upload_to(evaluations, placement)?;
         self.device
             .coset_lde(evaluations, self.fri.log_blowup, shift)
     }
@@ -180,9 +183,15 @@ where
         evaluations: impl IntoIterator<Item = (Self::Domain, RowMajorMatrix<F>)>,
     ) -> Result<(Self::Commitment, Self::ProverData), ProverError> {
         self.phases.commit_begins();
+        let banks = self.device.caps().banks;
         let ldes = evaluations
             .into_iter()
-            .map(|(domain, evaluations)| self.extend(domain, evaluations))
+            .enumerate()
+            .map(|(index, (domain, evaluations))| {
+                // Hashing reads them side by side.
+                let placement = Placement::spread(index, banks);
+                self.extend(domain, evaluations, placement)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         self.commit_matrices(ldes)
     }
@@ -240,7 +249,7 @@ where
         evaluations
             .into_iter()
             .map(|(domain, evaluations)| {
-                let lde = self.extend(domain, evaluations)?;
+                let lde = self.extend(domain, evaluations, Placement::Any)?;
                 Ok(self.device.download(&lde)?)
             })
             .collect()

@@ -12,7 +12,7 @@ use super::{ClError, ClResult, Mem, named};
 /// A command that was enqueued, with the host's words that it reads.
 #[derive(Debug)]
 pub(crate) struct Event {
-    raw: *mut c_void,
+    pub(super) raw: *mut c_void,
     words: Vec<u32>,
     /// What the command uses, freed after it has ended, or never.
     mems: Vec<Mem>,

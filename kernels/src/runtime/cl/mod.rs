@@ -7,6 +7,7 @@
 mod event;
 mod info;
 mod memory;
+mod pinned;
 mod program;
 mod queue;
 
@@ -17,6 +18,7 @@ pub(crate) use event::{Event, Signal};
 pub(crate) use info::{DeviceHandle, devices};
 pub(crate) use memory::Mem;
 use opencl3::context::context;
+pub(crate) use pinned::Pinned;
 pub(crate) use program::{ArgAddress, KernelHandle, ProgramHandle};
 pub(crate) use queue::{Queue, RectBytes};
 

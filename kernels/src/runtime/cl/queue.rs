@@ -11,7 +11,7 @@ use super::{ClResult, Context, DeviceHandle, Event, KernelHandle, Mem, named};
 
 /// An in-order queue on one device.
 #[derive(Debug)]
-pub(crate) struct Queue(*mut c_void);
+pub(crate) struct Queue(pub(super) *mut c_void);
 
 // SAFETY: OpenCL queues may be used from any thread.
 unsafe impl Send for Queue {}
@@ -174,6 +174,13 @@ impl Queue {
         };
         let event = named("clEnqueueCopyBufferRect", event).map(Event::new)?;
         Ok(event.using(vec![src.share()?, dst.share()?]))
+    }
+
+    /// Makes all later commands of this queue wait for an event, which another queue may hold.
+    pub(crate) fn barrier(&self, after: &Event) -> ClResult<Event> {
+        // SAFETY: the list holds one live event, and the driver copies it before it returns.
+        let event = unsafe { cl::enqueue_barrier_with_wait_list(self.0, 1, [after.raw].as_ptr()) };
+        named("clEnqueueBarrierWithWaitList", event).map(Event::new)
     }
 
     /// Launches a kernel whose arguments are set.
