@@ -22,7 +22,9 @@ pub use uni::{StockProof, UniAir, UniProver, UniVerifier};
 
 use crate::ProverError;
 use crate::profile::LeafParameters;
-use crate::security::{self, Arithmetic, CommitmentHash, SecurityError, TableShape};
+use crate::security::{
+    self, Arithmetic, CommitmentHash, OpenCount, SecurityError, SetupError, TableShape,
+};
 
 /// p3's error with the phase, or ours.
 fn unwrap_proving(error: ProvingError<ProverError>) -> ProverError {
@@ -31,12 +33,23 @@ fn unwrap_proving(error: ProvingError<ProverError>) -> ProverError {
     source
 }
 
+/// What happens to a count that declares a bound for which no constraint is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OpenCounts {
+    /// It is refused.
+    Refused,
+    /// Its author argues the bound; it is listed.
+    Accepted,
+}
+
 /// Refuses tables whose lookups are not sound, that the parameters do not carry, or that a cap would leave unbound.
+/// Returns the open counts, where they are accepted.
 fn check_tables<F, E, A>(
     airs: &[A],
     log_heights: &[usize],
     parameters: &LeafParameters,
-) -> Result<(), ProverError>
+    rule: OpenCounts,
+) -> Result<Vec<OpenCount>, ProverError>
 where
     F: HalField,
     E: Extension<F>,
@@ -49,9 +62,8 @@ where
         });
     }
     let open = security::check_setup::<F, E, A>(airs, log_heights).map_err(SecurityError::from)?;
-    for count in open {
-        // Its bound may follow from constraints together, which its author must argue.
-        tracing::warn!("{count}");
+    if rule == OpenCounts::Refused && !open.is_empty() {
+        return Err(SecurityError::from(SetupError::OpenCounts { open }).into());
     }
     let shapes: Vec<TableShape> = airs
         .iter()
@@ -74,7 +86,7 @@ where
             ),
         });
     }
-    Ok(())
+    Ok(open)
 }
 
 /// The log2 of a table's height.
