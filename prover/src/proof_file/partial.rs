@@ -179,3 +179,25 @@ pub(super) fn io_error(verb: &str, path: &Path, source: io::Error) -> ProofFileE
         source,
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_means_another_file_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (name, renamed) = (folder.path().join("a"), folder.path().join("b"));
+        let file = File::create(&name).unwrap();
+        assert!(still_names(&name, &file).unwrap());
+        // Finished and renamed by another process; then begun anew; then a link to it.
+        fs::rename(&name, &renamed).unwrap();
+        assert!(!still_names(&name, &file).unwrap());
+        fs::write(&name, b"").unwrap();
+        assert!(!still_names(&name, &file).unwrap());
+        fs::remove_file(&name).unwrap();
+        std::os::unix::fs::symlink(&renamed, &name).unwrap();
+        assert!(!still_names(&name, &file).unwrap());
+        assert!(still_names(&renamed, &file).unwrap());
+    }
+}

@@ -343,3 +343,26 @@ where
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use p3_koala_bear::KoalaBear;
+    use starkwright_hal::{Cpu, KoalaBear5, Poseidon2Merkle};
+
+    use super::super::bits::{Bits, LOG_HEIGHT, left_behind, parameters, trace};
+    use super::*;
+
+    #[test]
+    fn a_failure_left_behind_is_not_the_next_proofs() {
+        let prover = BatchProver::<KoalaBear, KoalaBear5, Poseidon2Merkle, _, _>::setup(
+            &Cpu::new(),
+            &parameters(),
+            vec![Bits],
+            vec![LOG_HEIGHT],
+        )
+        .unwrap();
+        prover.config.pcs().failure().record(left_behind());
+        let proof = prover.prove(&[&trace()], &[vec![]]).unwrap();
+        prover.verifier().verify(&proof, &[vec![]]).unwrap();
+    }
+}

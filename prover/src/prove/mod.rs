@@ -99,3 +99,52 @@ fn log_height(height: usize) -> Result<usize, ProverError> {
         })
     }
 }
+
+/// What the tests of both provers share: a table of one column of bits, and parameters for speed.
+#[cfg(test)]
+mod bits {
+    use p3_air::{Air, AirBuilder, BaseAir, WindowAccess};
+    use p3_matrix::dense::RowMajorMatrix;
+    use starkwright_hal::{HalError, HalField};
+
+    use crate::profile::{LeafParameters, Profile};
+
+    /// Log2 of the rows.
+    pub(super) const LOG_HEIGHT: usize = 5;
+
+    #[derive(Clone)]
+    pub(super) struct Bits;
+
+    impl<F> BaseAir<F> for Bits {
+        fn width(&self) -> usize {
+            1
+        }
+    }
+
+    impl<AB: AirBuilder> Air<AB> for Bits {
+        fn eval(&self, builder: &mut AB) {
+            let bit = builder.main().current_slice()[0];
+            builder.assert_bool(bit);
+        }
+    }
+
+    pub(super) fn trace<F: HalField>() -> RowMajorMatrix<F> {
+        let bits = (0..1u32 << LOG_HEIGHT).map(|i| F::from_u32(i % 2));
+        RowMajorMatrix::new(bits.collect(), 1)
+    }
+
+    pub(super) fn parameters() -> LeafParameters {
+        LeafParameters {
+            num_queries: 3,
+            batch_pow_bits: 1,
+            commit_pow_bits: 1,
+            query_pow_bits: 1,
+            ..Profile::Proven100.leaf()
+        }
+    }
+
+    /// What a proof leaves behind that recorded this failure and then ended by another error.
+    pub(super) fn left_behind() -> HalError {
+        HalError::unsupported("grind", "left behind")
+    }
+}

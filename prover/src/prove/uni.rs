@@ -228,3 +228,33 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use p3_koala_bear::KoalaBear;
+    use starkwright_hal::{Cpu, KoalaBear5, Poseidon2Merkle};
+
+    use super::super::bits::{Bits, LOG_HEIGHT, left_behind, parameters, trace};
+    use super::*;
+
+    #[test]
+    fn a_failure_left_behind_is_not_the_next_proofs() {
+        let prover = UniProver::<KoalaBear, KoalaBear5, Poseidon2Merkle, _, _>::setup(
+            &Cpu::new(),
+            &parameters(),
+            Bits,
+            LOG_HEIGHT,
+        )
+        .unwrap();
+        prover.config.pcs().failure().record(left_behind());
+        let proof = prover.prove(trace(), &[]).unwrap();
+        UniVerifier::<KoalaBear, KoalaBear5, Poseidon2Merkle, _>::setup(
+            &parameters(),
+            Bits,
+            LOG_HEIGHT,
+        )
+        .unwrap()
+        .verify(&proof, &[])
+        .unwrap();
+    }
+}
