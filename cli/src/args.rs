@@ -5,13 +5,22 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use starkwright_prover::profile::Profile;
 
+/// What every command's help says about how it ends.
+macro_rules! exit_codes {
+    () => {
+        "Exit codes: 0 done (verify: valid and complete), 1 proof invalid or partial, or the run was interrupted, \
+         2 bad usage, input or output, 3 device failure."
+    };
+}
+
 /// Proves Plonky3 STARKs on any OpenCL device, with the same proof bytes from each, checked by stock Plonky3.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 done (verify: valid and complete), 1 proof invalid or partial, 2 bad usage or input, \
-                  3 device failure.\n\nThe back end is chosen by --backend, else by STARKWRIGHT_BACKEND, else by \
-                  starkwright.toml, else it is cpu."
+    after_help = concat!(
+        exit_codes!(),
+        "\n\nThe back end is chosen by --backend, else by STARKWRIGHT_BACKEND, else by starkwright.toml, else it is cpu."
+    )
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -22,20 +31,23 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Lists the devices, or tests them with known answers.
     #[command(
-        after_help = "Examples:\n  starkwright devices\n  starkwright devices --test opencl:0\n  \
-                      starkwright devices --export programs --backend opencl:0"
+        after_help = concat!(
+            "Examples:\n  starkwright devices\n  starkwright devices --test opencl:0\n  ",
+            "starkwright devices --export programs --backend opencl:0\n\n",
+            exit_codes!()
+        )
     )]
     Devices(DevicesArgs),
     /// Proves a statement about a file. NOT zero-knowledge: a proof reveals its input's bytes.
-    #[command(after_help = "Examples:\n  \
+    #[command(after_help = concat!("Examples:\n  \
         starkwright prove keccak -i report.pdf -o report.proof\n  \
         starkwright prove keccak -i disk.img -o disk.proof --backend opencl --resume\n\n\
-        The proof is NOT zero-knowledge: it reveals bytes of its input.")]
+        The proof is NOT zero-knowledge: it reveals bytes of its input.\n\n", exit_codes!()))]
     Prove(ProveArgs),
     /// Verifies a proof file with stock Plonky3.
-    #[command(after_help = "Examples:\n  \
+    #[command(after_help = concat!("Examples:\n  \
         starkwright verify report.proof\n  \
-        starkwright verify report.proof -i report.pdf --json")]
+        starkwright verify report.proof -i report.pdf --json\n\n", exit_codes!()))]
     Verify(VerifyArgs),
     /// Measures devices against Plonky3 on the CPU, in one run.
     #[command(after_help = "Examples:\n  \
@@ -82,10 +94,10 @@ pub(crate) struct ProveArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Statement {
     /// That a file has its Keccak-256 digest and length. NOT zero-knowledge: the proof reveals the file's bytes.
-    #[command(after_help = "Examples:\n  \
+    #[command(after_help = concat!("Examples:\n  \
         starkwright prove keccak -i report.pdf -o report.proof\n  \
         starkwright prove keccak -i disk.img -o disk.proof --backend opencl --segment-blocks 1365 --resume\n\n\
-        The proof is NOT zero-knowledge: it reveals bytes of its input.")]
+        The proof is NOT zero-knowledge: it reveals bytes of its input.\n\n", exit_codes!()))]
     Keccak(KeccakArgs),
 }
 

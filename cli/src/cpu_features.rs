@@ -73,7 +73,7 @@ pub(crate) fn present() -> Vec<&'static str> {
 /// This machine lacks features that the binary was compiled with.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "built for a CPU with {}, which this one lacks; build a binary that runs on any x86-64 with\n  \
+    "built for a CPU with {}, which this one lacks; build a binary for every x86-64-v2 CPU (with SSE4.2, from about 2009 on) with\n  \
      cargo build --release --config .cargo/portable.toml",
     .0.join(", ")
 )]

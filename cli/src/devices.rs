@@ -10,7 +10,7 @@ use starkwright_prover::keccak_file::Val;
 use crate::args::DevicesArgs;
 use crate::config;
 use crate::device::{OPENCL, OnDevice, kind, open, with_device};
-use crate::exit::{DONE, Failure};
+use crate::exit::{DONE, Failure, USAGE};
 use crate::output;
 
 /// One device in the list.
@@ -28,8 +28,13 @@ struct Listed {
 /// The result of `--test`.
 #[derive(Debug, Serialize)]
 struct Tested {
-    device: Caps,
+    selector: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<Caps>,
     passed: bool,
+    /// Why it did not pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 struct Test;
@@ -45,20 +50,7 @@ impl OnDevice for Test {
 
 pub(crate) fn run(args: &DevicesArgs) -> Result<u8, Failure> {
     if let Some(selector) = &args.test {
-        let config = config::device(&args.config, Some(selector))?;
-        let device = with_device(&config, Test)??;
-        if args.json {
-            output::json(&Tested {
-                device,
-                passed: true,
-            })?;
-        } else {
-            println!(
-                "{} ({}): every operation gives the reference's answers",
-                device.selector, device.name
-            );
-        }
-        return Ok(DONE);
+        return test(selector, args);
     }
     if let Some(folder) = &args.export {
         return export(args, folder);
@@ -120,6 +112,33 @@ fn export(args: &DevicesArgs, folder: &Path) -> Result<u8, Failure> {
         );
     }
     Ok(DONE)
+}
+
+fn test(selector: &str, args: &DevicesArgs) -> Result<u8, Failure> {
+    let config = config::device(&args.config, Some(selector))?;
+    let tested = with_device(&config, Test).and_then(|tested| tested);
+    if !args.json {
+        let device = tested?;
+        println!(
+            "{} ({}): every operation gives the reference's answers",
+            device.selector, device.name
+        );
+        return Ok(DONE);
+    }
+    let (device, failure) = match tested.map_err(Failure::from) {
+        Ok(device) => (Some(device), None),
+        // No device has failed where none was named.
+        Err(failure) if failure.code == USAGE => return Err(failure),
+        Err(failure) => (None, Some(failure)),
+    };
+    let code = failure.as_ref().map_or(DONE, |failure| failure.code);
+    output::json(&Tested {
+        selector: selector.to_owned(),
+        device,
+        passed: failure.is_none(),
+        reason: failure.map(|failure| failure.message),
+    })?;
+    Ok(code)
 }
 
 /// The CPU and every OpenCL device, and why there are no OpenCL devices where the library is missing.

@@ -6,9 +6,9 @@ use starkwright_prover::proof_file::ProofFileError;
 
 /// Everything went as asked.
 pub(crate) const DONE: u8 = 0;
-/// A proof is invalid or partial.
+/// A proof is invalid or partial, or the run was interrupted.
 pub(crate) const INVALID: u8 = 1;
-/// Bad usage or input.
+/// Bad usage, input or output.
 pub(crate) const USAGE: u8 = 2;
 /// A device failed.
 pub(crate) const DEVICE: u8 = 3;
@@ -54,7 +54,8 @@ impl From<ProverError> for Failure {
                 | ProofFileError::Write { .. }
                 | ProofFileError::PartialExists { .. }
                 | ProofFileError::InUse { .. }
-                | ProofFileError::OtherJob { .. } => USAGE,
+                | ProofFileError::OtherJob { .. }
+                | ProofFileError::OtherInput { .. } => USAGE,
                 // What the file holds is no proof.
                 _ => INVALID,
             },

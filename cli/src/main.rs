@@ -7,8 +7,8 @@
 //!  bench   ─┘
 //! ```
 //!
-//! Exit codes: 0 done (for `verify`: valid and complete), 1 a proof is invalid or partial, 2 bad usage or input, 3 a
-//! device failed.
+//! Exit codes: 0 done (for `verify`: valid and complete), 1 a proof is invalid or partial, or the run was interrupted,
+//! 2 bad usage, input or output, 3 a device failed.
 
 mod args;
 mod bench;

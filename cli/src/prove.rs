@@ -13,7 +13,8 @@ use starkwright_prover::keccak_file::{
 };
 use starkwright_prover::machine::keccak::SegmentShape;
 use starkwright_prover::phases::PhaseSeconds;
-use starkwright_prover::security::Security;
+use starkwright_prover::profile::Profile;
+use starkwright_prover::security::{Bits, Security};
 
 use crate::args::{KeccakArgs, ProveArgs, Statement};
 use crate::config;
@@ -41,13 +42,18 @@ struct Proved {
     profile: String,
     security_bits: f64,
     security_binding_term: &'static str,
+    security_scope: &'static str,
     zero_knowledge: bool,
     proof_bytes: u64,
+    estimated_bytes: u64,
     prove_s: f64,
+    estimated_s: f64,
     phases_s: PhaseSeconds,
     kernels: std::collections::BTreeMap<String, KernelTime>,
     bytes_up: u64,
     bytes_down: u64,
+    fallbacks: u64,
+    fallback_bytes: u64,
     build_s: f64,
     peak_device_bytes: u64,
     peak_host_bytes: Option<u64>,
@@ -73,7 +79,7 @@ fn keccak(args: &KeccakArgs) -> Result<u8, Failure> {
         shape,
         resume: args.resume,
     };
-    let mut bar = Bar::new(args.json)?;
+    let mut bar = Bar::new(args.json, args.profile)?;
     let job = Job {
         input: &args.input,
         output: &args.output,
@@ -105,11 +111,12 @@ impl OnDevice for Job<'_> {
 struct Bar {
     bar: ProgressBar,
     quiet: bool,
+    profile: Profile,
     stop: Arc<AtomicBool>,
 }
 
 impl Bar {
-    fn new(quiet: bool) -> Result<Self, Failure> {
+    fn new(quiet: bool, profile: Profile) -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = stop.clone();
         ctrlc::set_handler(move || {
@@ -123,6 +130,7 @@ impl Bar {
         Ok(Self {
             bar: ProgressBar::hidden(),
             quiet,
+            profile,
             stop,
         })
     }
@@ -132,12 +140,13 @@ impl Progress for Bar {
     fn begins(&mut self, estimate: &Estimate, security: &Security) {
         if !self.quiet {
             eprintln!(
-                "{} segments, about {:.0} s and {} of proof; {:.1} bits of security, limited by {}; \
+                "{} segments, about {:.0} s to go and {} of proof; {} bits of security for {}, limited by {}; \
                  NOT zero-knowledge: the proof reveals its input's bytes",
                 estimate.segments,
                 estimate.seconds,
                 bytes(estimate.proof_bytes),
-                security.bits,
+                Bits(security.bits),
+                self.profile.scope(),
                 security.binding_term,
             );
         }
@@ -175,13 +184,18 @@ fn print(report: &ProveReport, backend: &str, json: bool) -> Result<(), Failure>
             profile: report.profile.to_string(),
             security_bits: report.security.bits,
             security_binding_term: report.security.binding_term,
+            security_scope: report.profile.scope(),
             zero_knowledge: false,
             proof_bytes: report.proof_bytes,
+            estimated_bytes: report.estimate.proof_bytes,
             prove_s: report.seconds,
+            estimated_s: report.estimate.seconds,
             phases_s: report.phases.clone(),
             kernels: report.statistics.kernels.clone(),
             bytes_up: report.statistics.bytes_up,
             bytes_down: report.statistics.bytes_down,
+            fallbacks: report.statistics.fallbacks,
+            fallback_bytes: report.statistics.fallback_bytes,
             build_s: report.statistics.build_seconds,
             peak_device_bytes: report.statistics.peak_bytes,
             peak_host_bytes: memory::peak_bytes(),
@@ -199,8 +213,11 @@ fn print(report: &ProveReport, backend: &str, json: bool) -> Result<(), Failure>
         report.device.name, report.device.driver
     );
     println!(
-        "security  {} ({:.1} bits, limited by {}), not zero-knowledge",
-        report.profile, report.security.bits, report.security.binding_term
+        "security  {} ({} bits for {}, limited by {}), not zero-knowledge",
+        report.profile,
+        Bits(report.security.bits),
+        report.profile.scope(),
+        report.security.binding_term
     );
     println!("proof     {}", bytes(report.proof_bytes));
     println!("time      {:.2} s", report.seconds);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use starkwright_prover::ProverError;
 use starkwright_prover::keccak_file::{self, VerifyOptions, VerifyReport};
+use starkwright_prover::security::Bits;
 
 use crate::args::VerifyArgs;
 use crate::config;
@@ -26,6 +27,8 @@ struct Verified {
     security_bits: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     security_binding_term: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_scope: Option<&'static str>,
     zero_knowledge: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     proof_bytes: Option<u64>,
@@ -59,6 +62,7 @@ fn judged(report: &VerifyReport) -> (Verified, u8) {
         profile: Some(report.profile.to_string()),
         security_bits: Some(report.security.bits),
         security_binding_term: Some(report.security.binding_term),
+        security_scope: Some(report.profile.scope()),
         proof_bytes: Some(report.proof_bytes),
         ..Verified::default()
     };
@@ -106,12 +110,16 @@ fn print(verified: &Verified) {
     if let (Some(length), Some(segments)) = (verified.length, verified.segments) {
         println!("length    {length} bytes in {segments} segments");
     }
-    if let (Some(profile), Some(bits), Some(term)) = (
+    if let (Some(profile), Some(bits), Some(term), Some(scope)) = (
         &verified.profile,
         verified.security_bits,
         verified.security_binding_term,
+        verified.security_scope,
     ) {
-        println!("security  {profile} ({bits:.1} bits, limited by {term}), not zero-knowledge");
+        println!(
+            "security  {profile} ({} bits for {scope}, limited by {term}), not zero-knowledge",
+            Bits(bits)
+        );
     }
     if let Some(size) = verified.proof_bytes {
         println!("proof     {}", bytes(size));

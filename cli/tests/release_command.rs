@@ -6,89 +6,12 @@
     reason = "a test may"
 )]
 
+mod workbench;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use serde_json::Value;
-use tempfile::TempDir;
-use tiny_keccak::{Hasher, Keccak};
-
-/// Small segments under the profile for development: about a second each.
-const QUICK: [&str; 4] = ["--profile", "conjectured100", "--segment-blocks", "85"];
-
-/// A folder to work in.
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    /// Runs the command in the folder, without settings from outside.
-    fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_starkwright"))
-            .current_dir(self.folder.path())
-            .env_remove("STARKWRIGHT_BACKEND")
-            .env_remove("STARKWRIGHT_CONFIG")
-            .args(args)
-            .output()
-            .unwrap()
-    }
-
-    /// Proves a file, and returns the proof's path and the printed object.
-    fn prove(&self, input: &Path, name: &str, more: &[&str]) -> (PathBuf, Value) {
-        let output = self.path(name);
-        let mut args = vec![
-            "prove",
-            "keccak",
-            "--json",
-            "-i",
-            text(input),
-            "-o",
-            text(&output),
-        ];
-        args.extend(QUICK);
-        args.extend(more);
-        let done = self.run(&args);
-        assert_eq!(code(&done), 0, "{}", complaint(&done));
-        (output, serde_json::from_slice(&done.stdout).unwrap())
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn complaint(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let mut digest = [0; 32];
-    let mut keccak = Keccak::v256();
-    keccak.update(bytes);
-    keccak.finalize(&mut digest);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use workbench::{Bench, QUICK, code, complaint, digest, text};
 
 #[test]
 fn proves_and_verifies_a_file() {
@@ -102,6 +25,16 @@ fn proves_and_verifies_a_file() {
     assert_eq!(proved["zero_knowledge"], false);
     assert!(proved["security_bits"].as_f64().unwrap() >= 100.0);
     assert_eq!(proved["proof_bytes"], fs::metadata(&proof).unwrap().len());
+    assert_eq!(proved["security_scope"], "each proof alone");
+    // What was expected beforehand, and what a fallback would have done.
+    let estimated = proved["estimated_bytes"].as_f64().unwrap();
+    let size = proved["proof_bytes"].as_f64().unwrap();
+    assert!((estimated / size - 1.0).abs() < 0.02, "{estimated} {size}");
+    assert!(proved["estimated_s"].as_f64().unwrap() > 0.0);
+    assert_eq!(
+        (&proved["fallbacks"], &proved["fallback_bytes"]),
+        (&0.into(), &0.into())
+    );
 
     let least = ["--profile", "conjectured100"];
     let verify = |more: &[&str]| {
@@ -230,36 +163,6 @@ fn bad_usage_and_input_exit_with_2_and_leave_nothing() {
 }
 
 #[test]
-fn a_missing_opencl_library_is_a_device_failure_that_says_so() {
-    let bench = Bench::new();
-    let input = bench.file("input", b"abc");
-    let done = Command::new(env!("CARGO_BIN_EXE_starkwright"))
-        .args([
-            "prove",
-            "keccak",
-            "--backend",
-            "opencl",
-            "-i",
-            text(&input),
-            "-o",
-            text(&bench.path("proof")),
-        ])
-        .env("OPENCL_DYLIB_PATH", "/nonexistent/libOpenCL.so")
-        // Nor may the system's one be found.
-        .env("LD_LIBRARY_PATH", "/nonexistent")
-        .output()
-        .unwrap();
-    if done.status.success() {
-        println!(
-            "skipped: the loader finds the system's OpenCL library whatever the environment says"
-        );
-        return;
-    }
-    assert!([2, 3].contains(&code(&done)), "{}", complaint(&done));
-    assert!(complaint(&done).contains("cpu"), "{}", complaint(&done));
-}
-
-#[test]
 fn finished_segments_survive_and_are_resumed() {
     let bench = Bench::new();
     let bytes = vec![9u8; 30_000];
@@ -283,12 +186,62 @@ fn finished_segments_survive_and_are_resumed() {
     );
     assert!(!bench.path("proof.partial").exists());
 
-    // Segments of another input are not taken over.
-    bench.file("proof.partial", &whole[..whole.len() - 1000]);
+    // An interrupted run of another input or context is neither taken over nor thrown away.
+    let kept = &whole[..whole.len() - 1000];
+    let partial = bench.file("proof.partial", kept);
     let other = bench.file("other", &[8u8; 12_000]);
-    let (_, printed) = bench.prove(&other, "proof", &["--resume"]);
-    assert_eq!(printed["resumed_segments"], 0);
-    assert_eq!(printed["digest"], digest(&[8u8; 12_000]));
+    for more in [["-i", text(&other)], ["-i", text(&input)]] {
+        let mut args = vec!["prove", "keccak", "-o", "proof", "--resume"];
+        args.extend(QUICK);
+        args.extend(more);
+        if more[1] == text(&input) {
+            args.extend(["--context", "1"]);
+        }
+        let done = bench.run(&args);
+        assert_eq!(code(&done), 2, "{}", complaint(&done));
+        assert!(
+            complaint(&done).contains("choose another output"),
+            "{}",
+            complaint(&done)
+        );
+        assert!(fs::read(&partial).unwrap() == kept);
+    }
+}
+
+/// A count that nobody proves here: the input is a hole of 757 MB, and nothing of it is read.
+#[test]
+fn more_segments_than_the_profile_covers_are_refused_beforehand() {
+    let bench = Bench::new();
+    let input = bench.path("hole");
+    let file = fs::File::create(&input).unwrap();
+    file.set_len((1 << 16) * 85 * 136).unwrap();
+    let mut args = vec!["prove", "keccak", "-i", text(&input), "-o", "proof"];
+    args.extend(["--profile", "proven100", "--segment-blocks", "85"]);
+    let done = bench.run(&args);
+    assert_eq!(code(&done), 2, "{}", complaint(&done));
+    assert!(
+        complaint(&done).contains("covers 65536 proofs together, this file needs 65537"),
+        "{}",
+        complaint(&done)
+    );
+    assert!(!bench.path("proof.partial").exists());
+}
+
+#[test]
+fn every_help_says_what_the_exit_codes_mean() {
+    let bench = Bench::new();
+    for command in [
+        &["prove"][..],
+        &["prove", "keccak"],
+        &["verify"],
+        &["devices"],
+        &[],
+    ] {
+        let done = bench.run(&[command, &["--help"]].concat());
+        assert_eq!(code(&done), 0);
+        let help = String::from_utf8(done.stdout).unwrap();
+        assert!(help.contains("Exit codes: 0 done"), "{command:?}: {help}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use starkwright_prover::machine::keccak::{KeccakTable, SegmentShape};
 use starkwright_prover::profile::{Analysis, LeafParameters, Profile};
 use starkwright_prover::proof_size::expected_proof_bytes;
 use starkwright_prover::security::{
-    Arithmetic, CommitmentHash, Security, SecurityError, TableShape, rate, require,
+    Arithmetic, Bits, CommitmentHash, Security, SecurityError, TableShape, rate, require,
 };
 
 type Quintic = QuinticTrinomialExtensionField<KoalaBear>;
@@ -62,7 +62,7 @@ fn rating(
     let security = require(profile, &Arithmetic::new::<KoalaBear>(HASH), tables)?;
     let terms = TERMS.map(|label| {
         let term = security.terms.iter().find(|term| term.label == label);
-        term.map_or_else(|| "–".to_owned(), |term| tenths(term.bits))
+        term.map_or_else(|| "–".to_owned(), |term| Bits(term.bits).to_string())
     });
     Ok(format!(
         "| `{profile}` | 2^{} | {} | {} | {} | **{}** | {} | {} | {:.2} MB |",
@@ -70,7 +70,7 @@ fn rating(
         shape.capacity(),
         terms.join(" | "),
         security.margin_bits,
-        tenths(security.bits),
+        Bits(security.bits),
         security.binding_term,
         security.regime,
         expected_proof_bytes(&profile.leaf(), HASH, tables) / 1e6,
@@ -269,11 +269,6 @@ where
 {
     let table = |air| TableShape::from_air::<KoalaBear, EF, _>(air, shape.log_height());
     KeccakTable::ALL.iter().map(table).collect()
-}
-
-/// One decimal, rounded down: bits are never promised upwards.
-fn tenths(bits: f64) -> String {
-    format!("{:.1}", (10.0 * bits).floor() / 10.0)
 }
 
 #[allow(

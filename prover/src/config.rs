@@ -6,6 +6,7 @@ use p3_fri::TwoAdicFriPcs;
 use p3_uni_stark::StarkConfig;
 use starkwright_hal::{Backend, Extension, HalField};
 
+use crate::ProverError;
 use crate::challenger::{Failure, Grinding, Protocol};
 use crate::pcs::DevicePcs;
 use crate::phases::Phases;
@@ -55,12 +56,14 @@ where
 }
 
 /// The prover's configuration on a device. Where the time goes is told to `phases`.
-#[must_use]
+///
+/// # Errors
+/// As [`DevicePcs::new`].
 pub fn device_config<F, E, S, B>(
     device: &B,
     parameters: &LeafParameters,
     phases: &Phases,
-) -> DeviceConfig<F, E, S, B>
+) -> Result<DeviceConfig<F, E, S, B>, ProverError>
 where
     F: HalField,
     E: Extension<F>,
@@ -68,11 +71,9 @@ where
     B: Backend<F>,
 {
     let failure = Failure::default();
-    let pcs = DevicePcs::new(device.clone(), parameters, failure.clone(), phases.clone());
-    StarkConfig::new(
-        pcs,
-        Grinding::new(S::transcript(), device.clone(), failure, phases.clone()),
-    )
-    .with_lookup_proof_of_work_bits(parameters.lookup_pow_bits)
-    .with_ood_proof_of_work_bits(parameters.ood_pow_bits)
+    let pcs = DevicePcs::new(device.clone(), parameters, failure.clone(), phases.clone())?;
+    let challenger = Grinding::new(S::transcript(), device.clone(), failure, phases.clone());
+    Ok(StarkConfig::new(pcs, challenger)
+        .with_lookup_proof_of_work_bits(parameters.lookup_pow_bits)
+        .with_ood_proof_of_work_bits(parameters.ood_pow_bits))
 }

@@ -86,6 +86,23 @@ impl Profile {
         }
     }
 
+    /// The most proofs that the bits hold for together, 2 to the [`Self::margin_bits`]; `None` where the bits are those of
+    /// each proof alone, however many there are.
+    pub const fn max_proofs(self) -> Option<u64> {
+        match self {
+            Self::Proven100 => Some(1 << 16),
+            Self::Conjectured100 => None,
+        }
+    }
+
+    /// What the bits are said of, for people.
+    pub const fn scope(self) -> &'static str {
+        match self {
+            Self::Proven100 => "all its proofs together",
+            Self::Conjectured100 => "each proof alone",
+        }
+    }
+
     /// The parameters of a leaf: one segment of one machine.
     pub const fn leaf(self) -> LeafParameters {
         match self {
@@ -210,6 +227,14 @@ mod tests {
         assert!(!Conjectured100.satisfies(Proven100));
         assert!(Proven100 > Conjectured100);
         assert_eq!(Profile::default(), Proven100);
+    }
+
+    #[test]
+    fn the_margin_is_for_as_many_proofs_as_are_allowed() {
+        for profile in Profile::ALL {
+            let proofs = profile.max_proofs().unwrap_or(1);
+            assert_eq!((proofs as f64).log2(), profile.margin_bits());
+        }
     }
 
     #[test]

@@ -314,6 +314,8 @@ fn wrong_results(opened: &Opened) -> Result<u64, String> {
     for fault in in_the_proof {
         match job(&faulty(fault)) {
             Err(ProverError::Rejected { .. }) => {}
+            // Of roots one is compared when the prover is set up.
+            Err(ProverError::Hal(HalError::Mismatch { .. })) if fault == Fault::Cap => {}
             other => return Err(format!("{fault:?}: {:?}", other.map(|_| ()))),
         }
     }

@@ -22,9 +22,9 @@ pub use verify::{VerifyOptions, VerifyReport, verify};
 
 use crate::ProverError;
 use crate::machine::Machine;
-use crate::machine::keccak::{KeccakMachine, KeccakTable, SegmentShape};
+use crate::machine::keccak::{KeccakMachine, KeccakTable, STATEMENT_BYTES, SegmentShape};
 use crate::profile::Profile;
-use crate::proof_file::MachineTag;
+use crate::proof_file::{Limits, MachineTag};
 use crate::security::{Arithmetic, CommitmentHash, Security, TableShape, require};
 
 /// The field everything is proven in.
@@ -35,11 +35,22 @@ pub type Merkle = Poseidon2Merkle;
 /// Context elements are below this: the field's order.
 pub const CONTEXT_LIMIT: u32 = <Val as p3_field::PrimeField32>::ORDER_U32;
 
-/// The machines whose files this crate reads.
-pub const MACHINES: [MachineTag; 1] = [MachineTag {
+/// The machine whose segments these files hold: Keccak-256. No other's are read here.
+pub const MACHINE: MachineTag = MachineTag {
     id: KeccakMachine::ID,
     version: KeccakMachine::VERSION,
-}];
+};
+
+/// Longest proof that is read. The largest expected one, of 2^17 rows under `proven100`, takes three quarters of it;
+/// decoding a hostile one of this length takes about 150 MB.
+pub const MAX_PROOF_BYTES: u32 = 2 << 20;
+
+/// What is read of files that may come from strangers.
+pub const LIMITS: Limits<'static> = Limits {
+    machines: &[MACHINE],
+    max_statement_bytes: STATEMENT_BYTES as u32,
+    max_proof_bytes: MAX_PROOF_BYTES,
+};
 
 /// What the prover must refuse or can promise for a segment of this shape.
 fn tables<E>(shape: SegmentShape) -> Vec<TableShape>
@@ -61,4 +72,27 @@ where
 {
     let arithmetic = Arithmetic::new::<Val>(CommitmentHash::Poseidon2);
     Ok(require(profile, &arithmetic, &tables::<E>(shape))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use starkwright_hal::{KoalaBear4, KoalaBear5};
+
+    use super::*;
+    use crate::proof_size::expected_proof_bytes;
+
+    /// No listed shape is near the limit: sizes vary by less than a per cent.
+    #[test]
+    fn every_listed_proof_fits_the_limit() {
+        for shape in SegmentShape::all() {
+            for (profile, tables) in [
+                (Profile::Proven100, tables::<KoalaBear5>(shape)),
+                (Profile::Conjectured100, tables::<KoalaBear4>(shape)),
+            ] {
+                let expected =
+                    expected_proof_bytes(&profile.leaf(), CommitmentHash::Poseidon2, &tables);
+                assert!(1.1 * expected < f64::from(MAX_PROOF_BYTES), "{expected}");
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Proving a file, segment by segment.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -12,16 +12,16 @@ use serde::Serialize;
 use starkwright_hal::{Backend, Caps, Extension, KoalaBear4, KoalaBear5, Statistics};
 
 use super::stack::Provers;
-use super::{MACHINES, Merkle, Val, tables};
+use super::{LIMITS, MACHINE, Merkle, Val, tables};
 use crate::ProverError;
 use crate::machine::keccak::{
-    FileStatement, RATE_BYTES, SegmentShape, SegmentStatement, Segmenter, chain,
+    Chain, ChainError, FileStatement, RATE_BYTES, SegmentShape, Segmenter,
 };
 use crate::phases::PhaseSeconds;
 use crate::profile::Profile;
-use crate::proof_file::{Header, Limits, ProofWriter, Segment as Record};
+use crate::proof_file::{Header, ProofWriter, Segment as Record};
 use crate::proof_size::expected_proof_bytes;
-use crate::security::{CommitmentHash, Security};
+use crate::security::{CommitmentHash, Security, require_count};
 
 /// How to prove a file.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +39,13 @@ pub struct ProveOptions {
 /// What to expect, before the first segment is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Segments in all.
+    /// Segments in all, those kept from an interrupted run included.
     pub segments: u64,
-    /// Cells of all tables, the measure of work.
+    /// Cells of all tables that are still to be proven, the measure of work.
     pub cells: u64,
-    /// Expected size of the proof file.
+    /// Expected size of the whole proof file.
     pub proof_bytes: u64,
-    /// Expected time, from a small commitment on this device.
+    /// Expected time of what is still to be proven, from a small commitment on this device.
     pub seconds: f64,
 }
 
@@ -72,6 +72,8 @@ pub struct ProveReport {
     pub statement: FileStatement,
     /// Segments taken over from an interrupted run.
     pub resumed: u64,
+    /// What was expected when it began.
+    pub estimate: Estimate,
     /// The device.
     pub device: Caps,
     /// The profile.
@@ -92,8 +94,9 @@ pub struct ProveReport {
 ///
 /// # Errors
 /// [`ProverError::Input`] where the file cannot be read, [`ProverError::Interrupted`] where `progress` stopped the
-/// run, device failures, and what the proof file's writer says. In every case but success nothing appears under
-/// `output`, and finished segments stay in the partial file beside it.
+/// run, [`ProverError::Security`] where the file needs more segments than the profile covers, device failures, and
+/// what the proof file's writer says. In every case but success nothing appears under `output`, and finished segments
+/// stay in the partial file beside it.
 pub fn prove<B: Backend<Val>>(
     device: &B,
     input: &Path,
@@ -101,15 +104,25 @@ pub fn prove<B: Backend<Val>>(
     options: &ProveOptions,
     progress: &mut dyn Progress,
 ) -> Result<ProveReport, ProverError> {
+    let source = open(input)?;
     match options.profile {
-        Profile::Proven100 => run::<KoalaBear5, B>(device, input, output, options, progress),
-        Profile::Conjectured100 => run::<KoalaBear4, B>(device, input, output, options, progress),
+        Profile::Proven100 => run::<KoalaBear5, B, _>(device, source, output, options, progress),
+        Profile::Conjectured100 => {
+            run::<KoalaBear4, B, _>(device, source, output, options, progress)
+        }
     }
 }
 
-fn run<E, B>(
+/// The bytes to be proven, how many there should be, and their name.
+struct Source<'a, R> {
+    bytes: R,
+    length: u64,
+    path: &'a Path,
+}
+
+fn run<E, B, R>(
     device: &B,
-    input: &Path,
+    source: Source<'_, R>,
     output: &Path,
     options: &ProveOptions,
     progress: &mut dyn Progress,
@@ -117,12 +130,13 @@ fn run<E, B>(
 where
     E: Extension<Val>,
     B: Backend<Val>,
+    R: Read,
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
     let start = Instant::now();
     device.reset_statistics();
-    let (file, length) = open(input)?;
-    let plan = plan(length, options.shape);
+    let plan = plan(source.length, options.shape);
+    require_count(options.profile, plan.segments)?;
     let mut provers = Provers::<E, B>::new(device.clone(), options.profile);
     // The shape with the fewest bits speaks for the file.
     let mut security = provers.verifiers().security(plan.last)?;
@@ -133,59 +147,50 @@ where
         }
     }
 
-    let mut segments = Segmenter::new(BufReader::new(file), options.shape, options.context);
-    let mut statements: Vec<SegmentStatement> = Vec::new();
+    let mut segments = Segmenter::new(source.bytes, options.shape, options.context);
+    let mut chain = Chain::default();
     let mut next = || -> Result<_, ProverError> {
         segments
             .next()
             .transpose()
             .map_err(|error| ProverError::Input {
-                path: input.to_owned(),
+                path: source.path.to_owned(),
                 why: error.to_string(),
             })
     };
 
     let header = Header {
-        machine: MACHINES[0],
+        machine: MACHINE,
         profile: options.profile,
     };
-    let mut kept_error = None;
-    let (mut writer, pending) = if options.resume {
+    let mut pending = next()?;
+    let mut writer = if options.resume {
         // A kept segment must be what this input gives at its place, and its proof must verify.
-        let mut pending = next()?;
         let verifiers = provers.verifiers();
-        let (writer, _) = ProofWriter::resume(output, header, Limits::new(&MACHINES), |record| {
-            let Some(segment) = pending.take() else {
-                return false;
+        let (writer, _) = ProofWriter::resume(output, header, LIMITS, |record| {
+            let Some(segment) = &pending else {
+                return Ok(false);
             };
             let same = record.statement == segment.statement.to_bytes()
-                && usize::from(record.log_height) == segment.shape.log_height()
-                && verifiers
-                    .verify(segment.shape, &segment.statement, &record.proof)
-                    .is_ok();
+                && usize::from(record.log_height) == segment.shape.log_height();
             if !same {
-                pending = Some(segment);
-                return false;
+                return Ok(false);
             }
-            statements.push(segment.statement);
-            match next() {
-                Ok(segment) => pending = segment,
-                Err(error) => kept_error = Some(error),
+            match verifiers.verify(segment.shape, &segment.statement, &record.proof) {
+                Err(ProverError::Rejected { .. } | ProverError::ProofFile(_)) => return Ok(false),
+                verified => verified?,
             }
-            true
+            chain.push(segment.statement.clone()).map_err(broken)?;
+            pending = next()?;
+            Ok::<_, ProverError>(true)
         })?;
-        (writer, pending)
+        writer
     } else {
-        (ProofWriter::create(output, header)?, next()?)
+        ProofWriter::create(output, header)?
     };
-    if let Some(error) = kept_error {
-        return Err(error);
-    }
-    let resumed = statements.len() as u64;
-    progress.begins(
-        &plan.estimate::<E>(options.profile, seconds_per_cell(device)?),
-        &security,
-    );
+    let resumed = writer.segments();
+    let estimate = plan.estimate::<E>(options.profile, resumed, seconds_per_cell(device)?);
+    progress.begins(&estimate, &security);
     let stopped = |segments: u64| ProverError::Interrupted {
         segments,
         partial: crate::proof_file::partial_path(output),
@@ -196,29 +201,29 @@ where
             .map_err(|Interrupted| stopped(resumed))?;
     }
 
-    let mut pending = pending;
     while let Some(segment) = pending.take() {
-        let proof = provers.prove(&segment)?;
         let index = segment.statement.index;
+        // A file may be longer than it said.
+        require_count(options.profile, index + 1)?;
+        let proof = provers.prove(&segment)?;
         writer.append(&Record {
             // A listed height is below 2^8.
             log_height: segment.shape.log_height() as u8,
             statement: segment.statement.to_bytes().to_vec(),
             proof,
         })?;
-        statements.push(segment.statement);
+        chain.push(segment.statement).map_err(broken)?;
         pending = next()?;
         if progress.segment(index, false).is_err() && pending.is_some() {
             return Err(stopped(index + 1));
         }
     }
-    let statement = chain(&statements).map_err(|error| ProverError::Shape {
-        why: error.to_string(),
-    })?;
+    let statement = chain.finish().map_err(broken)?;
     let proof_bytes = writer.finish()?;
     Ok(ProveReport {
         statement,
         resumed,
+        estimate,
         device: device.caps(),
         profile: options.profile,
         security,
@@ -229,7 +234,14 @@ where
     })
 }
 
-fn open(input: &Path) -> Result<(File, u64), ProverError> {
+/// The segmenter's statements chain by construction.
+fn broken(error: ChainError) -> ProverError {
+    ProverError::Shape {
+        why: error.to_string(),
+    }
+}
+
+fn open(input: &Path) -> Result<Source<'_, BufReader<File>>, ProverError> {
     let unreadable = |error: std::io::Error| ProverError::Input {
         path: PathBuf::from(input),
         why: error.to_string(),
@@ -239,7 +251,11 @@ fn open(input: &Path) -> Result<(File, u64), ProverError> {
     if metadata.is_dir() {
         return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
     }
-    Ok((file, metadata.len()))
+    Ok(Source {
+        bytes: BufReader::new(file),
+        length: metadata.len(),
+        path: input,
+    })
 }
 
 /// How a file of this length is cut.
@@ -265,7 +281,8 @@ fn plan(length: u64, full: SegmentShape) -> Plan {
 }
 
 impl Plan {
-    fn estimate<E>(&self, profile: Profile, seconds_per_cell: f64) -> Estimate
+    /// What to expect where the first `kept` segments are proven already.
+    fn estimate<E>(&self, profile: Profile, kept: u64, seconds_per_cell: f64) -> Estimate
     where
         E: Extension<Val>,
         SymbolicExpressionExt<Val, E>: Algebra<E>,
@@ -281,7 +298,10 @@ impl Plan {
         };
         let ((full_cells, full_bytes), (last_cells, last_bytes)) = (of(self.full), of(self.last));
         let before = self.segments - 1;
-        let cells = full_cells.saturating_mul(before).saturating_add(last_cells);
+        let last_left = if kept < self.segments { last_cells } else { 0 };
+        let cells = full_cells
+            .saturating_mul(before.saturating_sub(kept))
+            .saturating_add(last_left);
         Estimate {
             segments: self.segments,
             cells,
@@ -311,7 +331,118 @@ fn seconds_per_cell<B: Backend<Val>>(device: &B) -> Result<f64, ProverError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io;
+
+    use starkwright_hal::Cpu;
+
     use super::*;
+    use crate::proof_file::{ProofFileError, partial_path};
+
+    /// Gives `left` bytes, then fails.
+    struct Failing {
+        left: usize,
+    }
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.left == 0 {
+                return Err(io::Error::other("the disk is gone"));
+            }
+            let given = buffer.len().min(self.left);
+            self.left -= given;
+            buffer[..given].fill(7);
+            Ok(given)
+        }
+    }
+
+    struct Stop {
+        after: u64,
+    }
+
+    impl Progress for Stop {
+        fn begins(&mut self, _: &Estimate, _: &Security) {}
+
+        fn segment(&mut self, index: u64, _: bool) -> Result<(), Interrupted> {
+            if index + 1 == self.after {
+                Err(Interrupted)
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    fn options(resume: bool) -> ProveOptions {
+        ProveOptions {
+            profile: Profile::Conjectured100,
+            context: [0; 8],
+            shape: SegmentShape::from_capacity(85).unwrap(),
+            resume,
+        }
+    }
+
+    #[test]
+    fn an_input_that_fails_while_resuming_costs_no_segment() {
+        const LENGTH: usize = 3 * 85 * 136;
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("proof");
+        let device = Cpu::new();
+        let attempt = |bytes: &mut dyn Read, resume, after| {
+            let source = Source {
+                bytes,
+                length: LENGTH as u64,
+                path: Path::new("input"),
+            };
+            let mut progress = Stop { after };
+            run::<KoalaBear4, _, _>(&device, source, &output, &options(resume), &mut progress)
+        };
+        let stopped = attempt(&mut &[7; LENGTH][..], false, 2);
+        assert!(
+            matches!(stopped, Err(ProverError::Interrupted { segments: 2, .. })),
+            "{stopped:?}"
+        );
+        let kept = fs::read(partial_path(&output)).unwrap();
+
+        // In the first segment, in the second, and in the third, which is not kept.
+        for left in [100, LENGTH / 3 + 100, LENGTH - 100] {
+            let failed = attempt(&mut Failing { left }, true, u64::MAX);
+            assert!(
+                matches!(failed, Err(ProverError::Input { .. })),
+                "{failed:?}"
+            );
+            assert!(
+                fs::read(partial_path(&output)).unwrap() == kept,
+                "after {left} bytes"
+            );
+        }
+        // Another input.
+        let other = attempt(&mut &[8; LENGTH][..], true, u64::MAX);
+        assert!(
+            matches!(
+                other,
+                Err(ProverError::ProofFile(ProofFileError::OtherInput { .. }))
+            ),
+            "{other:?}"
+        );
+        assert!(fs::read(partial_path(&output)).unwrap() == kept);
+
+        let report = attempt(&mut &[7; LENGTH][..], true, u64::MAX).unwrap();
+        assert_eq!((report.resumed, report.statement.segments), (2, 4));
+        assert!(report.estimate.cells > 0);
+    }
+
+    #[test]
+    fn the_estimate_leaves_out_what_is_kept() {
+        let plan = plan(3 * 85 * 136, SegmentShape::from_capacity(85).unwrap());
+        let estimate = |kept| plan.estimate::<KoalaBear4>(Profile::Conjectured100, kept, 1.0);
+        let all = estimate(0);
+        for kept in 0..=4 {
+            let rest = estimate(kept);
+            assert_eq!(rest.cells, all.cells / 4 * (4 - kept), "{kept}");
+            assert_eq!(rest.seconds, rest.cells as f64);
+            assert_eq!((rest.proof_bytes, rest.segments), (all.proof_bytes, 4));
+        }
+    }
 
     #[test]
     fn the_plan_is_what_the_segmenter_does() {

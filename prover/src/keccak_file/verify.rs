@@ -9,14 +9,14 @@ use p3_field::Algebra;
 use starkwright_hal::{Extension, KoalaBear4, KoalaBear5};
 
 use super::stack::Verifiers;
-use super::{MACHINES, Val};
+use super::{LIMITS, Val};
 use crate::ProverError;
 use crate::machine::keccak::{
-    ChainError, FileStatement, SegmentShape, SegmentStatement, Segmenter, chain,
+    Chain, ChainError, FileStatement, SegmentShape, SegmentStatement, Segmenter,
 };
 use crate::profile::Profile;
-use crate::proof_file::{Limits, ProofReader};
-use crate::security::Security;
+use crate::proof_file::ProofReader;
+use crate::security::{Security, require_count};
 
 /// What a verifier asks for.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +40,17 @@ pub struct VerifyReport {
     pub segments: u64,
     /// Bytes of the file.
     pub proof_bytes: u64,
-    /// Digest, length and context where the segments are a whole file; else why they are not.
+    /// Digest, length and context where the segments are a whole file; else why they are only its beginning.
     pub statement: Result<FileStatement, ChainError>,
 }
 
-/// Verifies the proof file at `path`: every proof by stock p3, then that the statements chain into one file.
+/// Verifies the proof file at `path`: that each statement goes on where the one before ended, and its proof by stock p3.
+/// One segment is in memory at a time.
 ///
 /// # Errors
 /// [`ProverError::Input`] where a file cannot be read; [`ProverError::ProofFile`] where it is damaged or of another
-/// machine; [`ProverError::Rejected`] where a proof is invalid, weaker than asked for, or about something else.
+/// machine; [`ProverError::Rejected`] where a proof is invalid, weaker than asked for, about something else, or not
+/// the next in its chain, or where there are more than its profile covers.
 pub fn verify(path: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, ProverError> {
     let unreadable = |error: std::io::Error| ProverError::Input {
         path: path.to_owned(),
@@ -59,7 +61,7 @@ pub fn verify(path: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, 
     if metadata.is_dir() {
         return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
     }
-    let reader = ProofReader::new(BufReader::new(file), Limits::new(&MACHINES))?;
+    let reader = ProofReader::new(BufReader::new(file), LIMITS)?;
     let profile = reader.header().profile;
     if !profile.satisfies(options.least) {
         return Err(ProverError::Rejected {
@@ -96,10 +98,12 @@ where
         why: format!("segment at position {index}: {why}"),
     };
     let mut verifiers = Verifiers::<E>::new(profile);
-    let mut statements = Vec::new();
+    let mut chain = Chain::default();
     let mut weakest: Option<Security> = None;
     while let Some(record) = reader.next_segment()? {
-        let at = statements.len();
+        let at = chain.segments();
+        require_count(profile, reader.segments())
+            .map_err(|error| rejected(at, error.to_string()))?;
         let shape = SegmentShape::from_log_height(usize::from(record.log_height))
             .ok_or_else(|| rejected(at, format!("height 2^{} is not listed", record.log_height)))?;
         let statement = SegmentStatement::from_bytes(&record.statement)
@@ -110,6 +114,10 @@ where
                 "its context is not the one expected (--context)".to_owned(),
             ));
         }
+        // Cheap checks first: a proof that is not the next one is not looked at.
+        chain
+            .push(statement.clone())
+            .map_err(|error| rejected(at, error.to_string()))?;
         verifiers
             .verify(shape, &statement, &record.proof)
             .map_err(|error| match error {
@@ -123,7 +131,6 @@ where
         {
             weakest = Some(security);
         }
-        statements.push(statement);
     }
     let security = weakest.ok_or_else(|| ProverError::Rejected {
         why: "it holds no segment".to_owned(),
@@ -131,9 +138,9 @@ where
     Ok(VerifyReport {
         profile,
         security,
-        segments: statements.len() as u64,
+        segments: chain.segments() as u64,
         proof_bytes,
-        statement: chain(&statements),
+        statement: chain.finish(),
     })
 }
 

@@ -28,7 +28,8 @@ use p3_matrix::bitrev::{BitReversedMatrixView, BitReversibleMatrix};
 use p3_matrix::dense::{DenseMatrix, RowMajorMatrix};
 use p3_util::log2_strict_usize;
 use starkwright_hal::{
-    Backend, Commitment, DeviceMatrix, Extension, HalError, HalField, Placement, Rows,
+    Backend, Commitment, Cpu, DeviceMatrix, Extension, HalError, HalField, MerkleOps, MerkleScheme,
+    Placement, Rows,
 };
 
 use crate::ProverError;
@@ -62,16 +63,30 @@ where
 {
     /// The scheme on a device. What fails where p3 allows no error goes to `failure`, and comes out of the next
     /// call that can fail.
-    #[must_use]
-    pub fn new(device: B, parameters: &LeafParameters, failure: Failure, phases: Phases) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`HalError::Mismatch`] where the device's hash is not p3's, found by a tree of four leaves: its proofs would be
+    /// of no use. Device failures.
+    pub fn new(
+        device: B,
+        parameters: &LeafParameters,
+        failure: Failure,
+        phases: Phases,
+    ) -> Result<Self, ProverError> {
+        same_hash::<F, S, B>(&device)?;
+        Ok(Self {
             device,
             fri: parameters.fri(()),
             cap_height: parameters.cap_height,
             stock: stock_pcs::<F, E, S>(parameters),
             failure,
             phases,
-        }
+        })
+    }
+
+    /// What failed where p3 allows no error, until the next call that can fail.
+    pub(crate) const fn failure(&self) -> &Failure {
+        &self.failure
     }
 
     /// The device everything runs on.
@@ -154,6 +169,22 @@ where
         let values = self.device.download(&extended)?.values;
         Ok(DenseMatrix::new(Rows::Copied(values), width))
     }
+}
+
+/// A tree of four leaves, of a permutation each, has the reference's root.
+fn same_hash<F: HalField, S: MerkleScheme<F>, B: Backend<F>>(device: &B) -> Result<(), HalError> {
+    let leaves = RowMajorMatrix::new((1..=32).map(F::from_usize).collect(), 8);
+    let (expected, _) = Cpu::<F>::new().commit::<S>(vec![leaves.clone()], 0)?;
+    let (found, _) = device.commit::<S>(vec![device.upload(leaves)?], 0)?;
+    let (expected, found) = (S::cap_words(&expected), S::cap_words(&found));
+    if found == expected {
+        return Ok(());
+    }
+    Err(HalError::Mismatch {
+        device: device.caps().selector,
+        op: "commit",
+        detail: format!("a tree of four leaves has the root {found:08x?}, not {expected:08x?}"),
+    })
 }
 
 impl<F, E, S, B, C> Pcs<E, C> for DevicePcs<F, E, S, B>

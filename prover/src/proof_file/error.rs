@@ -174,6 +174,17 @@ pub enum ProofFileError {
         wanted: Header,
     },
 
+    /// None of an interrupted file's segments belongs to this job.
+    #[error(
+        "the segments in {} are not of this input, context and segment size, and nothing of them was changed: \
+         choose another output, or delete that file to prove from the start",
+        path.display()
+    )]
+    OtherInput {
+        /// The partial file.
+        path: PathBuf,
+    },
+
     /// Another process writes the same file.
     #[error("{} is being written by another process; wait for it or choose another output", path.display())]
     InUse {

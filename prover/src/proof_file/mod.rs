@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `read` | [`ProofReader`]: segment by segment from any reader, in bounded memory |
 //! | `write` | [`ProofWriter`]: beside the final name, renamed when complete, resumable |
+//! | `partial` | the file beside the final name: opening, locking, what may be reused |
 //! | `canonical` | [`encode`] and [`decode`]: one value, one encoding |
 //! | `error` | [`ProofFileError`] |
 //!
@@ -25,13 +26,15 @@
 
 mod canonical;
 mod error;
+mod partial;
 mod read;
 mod write;
 
 pub use self::canonical::{decode, encode};
 pub use self::error::ProofFileError;
+pub use self::partial::partial_path;
 pub use self::read::{ProofReader, parse};
-pub use self::write::{ProofWriter, Resumed, partial_path};
+pub use self::write::{ProofWriter, Resumed};
 use crate::profile::Profile;
 
 /// The first four bytes of a proof file.

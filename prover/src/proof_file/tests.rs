@@ -44,6 +44,14 @@ fn file(header: Header, segments: &[Segment]) -> Vec<u8> {
     file
 }
 
+/// Resumes, keeping what `keep` says.
+fn resume(
+    path: &Path,
+    mut keep: impl FnMut(&Segment) -> bool,
+) -> Result<(ProofWriter, Resumed), ProofFileError> {
+    ProofWriter::resume(path, HEADER, LIMITS, |segment| Ok(keep(segment)))
+}
+
 /// The layout built by hand from records, as `docs/proof-file.md` says, with valid checksums.
 fn by_hand(records: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -305,7 +313,7 @@ fn a_torn_partial_file_resumes_at_every_length() {
         fs::write(partial_path(&path), &whole[..length]).unwrap();
 
         let mut seen = Vec::new();
-        let (mut writer, resumed) = ProofWriter::resume(&path, HEADER, LIMITS, |segment| {
+        let (mut writer, resumed) = resume(&path, |segment| {
             seen.push(segment.clone());
             true
         })
@@ -336,8 +344,7 @@ fn resume_drops_from_the_first_segment_that_is_refused_or_damaged() {
     let path = directory.path().join("proof");
 
     fs::write(partial_path(&path), &whole).unwrap();
-    let (writer, resumed) =
-        ProofWriter::resume(&path, HEADER, LIMITS, |segment| segment.log_height != 12).unwrap();
+    let (writer, resumed) = resume(&path, |segment| segment.log_height != 12).unwrap();
     assert_eq!(
         resumed,
         Resumed {
@@ -350,11 +357,132 @@ fn resume_drops_from_the_first_segment_that_is_refused_or_damaged() {
     let mut damaged = whole.clone();
     damaged[48 + record + 12] ^= 1;
     fs::write(partial_path(&path), &damaged).unwrap();
-    let (writer, resumed) = ProofWriter::resume(&path, HEADER, LIMITS, |_| true).unwrap();
+    let (writer, resumed) = resume(&path, |_| true).unwrap();
     assert_eq!(
         (resumed.segments, writer.bytes()),
         (1, (48 + record) as u64)
     );
+}
+
+#[test]
+fn a_resume_that_fails_or_keeps_nothing_changes_nothing() {
+    let whole = file(HEADER, &[segment(1), segment(2), segment(3)]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("proof");
+    let unchanged = || assert_eq!(fs::read(partial_path(&path)).unwrap(), whole);
+    fs::write(partial_path(&path), &whole).unwrap();
+
+    // The input cannot be read on: at any segment.
+    for failing in 11..=13 {
+        let result = ProofWriter::resume(&path, HEADER, LIMITS, |segment| {
+            if segment.log_height == failing {
+                return Err(ProofFileError::Unencodable {
+                    why: "the input is gone".to_owned(),
+                });
+            }
+            Ok(true)
+        });
+        assert!(matches!(result, Err(ProofFileError::Unencodable { .. })));
+        unchanged();
+    }
+    // Another input: not one segment is wanted.
+    match resume(&path, |_| false) {
+        Err(error @ ProofFileError::OtherInput { .. }) => {
+            assert!(error.to_string().contains("another output"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    unchanged();
+}
+
+#[test]
+fn only_the_beginning_of_a_header_is_reused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("proof");
+    let partial = partial_path(&path);
+    let header = by_hand(&[&HEADER_RECORD]);
+    for length in 0..=header.len() {
+        fs::write(&partial, &header[..length]).unwrap();
+        drop(ProofWriter::create(&path, HEADER).unwrap());
+        assert_eq!(fs::read(&partial).unwrap(), header);
+    }
+    // A run of the other profile was stopped as early.
+    let mut other = HEADER_RECORD;
+    other[6] = 1;
+    fs::write(&partial, by_hand(&[&other])).unwrap();
+    drop(ProofWriter::create(&path, HEADER).unwrap());
+
+    // Short files that are something else.
+    for bytes in [
+        &b"a shopping list"[..],
+        b"SWPF and more",
+        &header[1..],
+        &[&header[..], b"\x01"].concat(),
+    ] {
+        fs::write(&partial, bytes).unwrap();
+        assert!(matches!(
+            ProofWriter::create(&path, HEADER),
+            Err(ProofFileError::PartialExists { .. })
+        ));
+        if bytes.len() < header.len() {
+            assert!(resume(&path, |_| true).is_err());
+        }
+        assert_eq!(fs::read(&partial).unwrap(), bytes);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_special_files_are_not_written_through() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("proof");
+    let victim = directory.path().join("victim");
+    std::os::unix::fs::symlink(&victim, partial_path(&path)).unwrap();
+    let refused = |victim: Option<&[u8]>| {
+        assert!(matches!(
+            ProofWriter::create(&path, HEADER),
+            Err(ProofFileError::Io { .. })
+        ));
+        assert!(matches!(
+            resume(&path, |_| true),
+            Err(ProofFileError::Io { .. })
+        ));
+        assert_eq!(
+            fs::read(directory.path().join("victim")).ok().as_deref(),
+            victim
+        );
+    };
+    refused(None);
+    fs::write(&victim, b"").unwrap();
+    refused(Some(b""));
+
+    assert!(matches!(
+        ProofWriter::create(Path::new("/dev/null"), HEADER),
+        Err(ProofFileError::Io { .. })
+    ));
+}
+
+/// Writers of one output in a row, each begun while the one before finishes: no finished file is written into.
+#[test]
+fn a_finished_file_is_never_taken_for_the_partial_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("proof");
+    let whole = file(HEADER, &[segment(1)]);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..300 {
+                    if let Ok(mut writer) = ProofWriter::create(&path, HEADER) {
+                        writer.append(&segment(1)).unwrap();
+                        writer.finish().unwrap();
+                    }
+                    if let Ok(found) = fs::read(&path) {
+                        assert_eq!(found, whole);
+                    }
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -364,7 +492,7 @@ fn interrupted_work_is_neither_overwritten_nor_mixed() {
     let mut writer = ProofWriter::create(&path, HEADER).unwrap();
     writer.append(&segment(1)).unwrap();
     assert!(matches!(
-        ProofWriter::resume(&path, HEADER, LIMITS, |_| true),
+        resume(&path, |_| true),
         Err(ProofFileError::InUse { .. })
     ));
     drop(writer);
@@ -379,10 +507,10 @@ fn interrupted_work_is_neither_overwritten_nor_mixed() {
         ..HEADER
     };
     assert!(matches!(
-        ProofWriter::resume(&path, weaker, LIMITS, |_| true),
+        ProofWriter::resume(&path, weaker, LIMITS, |_| Ok::<_, ProofFileError>(true)),
         Err(ProofFileError::OtherJob { .. })
     ));
-    let (writer, resumed) = ProofWriter::resume(&path, HEADER, LIMITS, |_| true).unwrap();
+    let (writer, resumed) = resume(&path, |_| true).unwrap();
     assert_eq!(
         resumed,
         Resumed {

@@ -5,25 +5,16 @@
 //! segments and at most one torn record at its end, which [`ProofWriter::resume`] cuts off. A record that could not be
 //! written (a full disk) is cut off at once, so that the same append can be tried again.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::partial::{self, Partial};
 use super::{
-    CHECKSUM_BYTES, HEADER_BYTES, Header, Limits, ProofFileError, ProofReader, Segment, TAG_END,
-    TAG_SEGMENT,
+    Header, Limits, ProofFileError, ProofReader, Segment, TAG_END, TAG_SEGMENT, partial_path,
 };
-
-/// Where the segments of `path` are collected until the file is complete: `path` with `.partial` appended.
-#[must_use]
-pub fn partial_path(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".partial");
-    PathBuf::from(name)
-}
 
 /// Writes one proof file, segment by segment.
 ///
@@ -50,52 +41,40 @@ impl ProofWriter {
     /// # Errors
     /// [`ProofFileError::PartialExists`] where an earlier run was interrupted: its segments are not overwritten.
     pub fn create(path: &Path, header: Header) -> Result<Self, ProofFileError> {
+        partial::refuse_special(path)?;
         let partial = partial_path(path);
-        refuse_directory(path)?;
-        let file = match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&partial)
-        {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => reuse_empty(&partial)?,
-            opened => opened.map_err(|source| io_error("create", &partial, source))?,
-        };
-        lock(&file, &partial)?;
+        let Partial { file, created } = partial::open(&partial)?;
+        // The partial file of a run that was stopped before its first segment: there is nothing to lose in it.
+        if !created && !partial::is_header_prefix(&file, &partial, header.machine)? {
+            return Err(ProofFileError::PartialExists { path: partial });
+        }
         Self::start(file, path, partial, header)
     }
 
     /// Goes on with the partial file of `path`, or starts a new one if there is none.
     ///
     /// `keep` sees every whole segment in order; the first one it refuses is dropped with all that follow. A torn or
-    /// damaged record ends the kept part as well.
+    /// damaged record ends the kept part as well. After an error, one of `keep`'s included, the file is as before.
     ///
     /// # Errors
-    /// [`ProofFileError::OtherJob`] where the partial file has another header, and any header error of the reader.
-    pub fn resume(
+    /// [`ProofFileError::OtherJob`] where the partial file has another header, [`ProofFileError::OtherInput`] where it
+    /// holds whole segments and `keep` refuses the first, any header error of the reader, and what `keep` returns.
+    pub fn resume<E: From<ProofFileError>>(
         path: &Path,
         header: Header,
         limits: Limits<'_>,
-        mut keep: impl FnMut(&Segment) -> bool,
-    ) -> Result<(Self, Resumed), ProofFileError> {
+        mut keep: impl FnMut(&Segment) -> Result<bool, E>,
+    ) -> Result<(Self, Resumed), E> {
+        partial::refuse_special(path)?;
         let partial = partial_path(path);
-        refuse_directory(path)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&partial)
-            .map_err(|source| io_error("open", &partial, source))?;
-        lock(&file, &partial)?;
-        let found = file
-            .metadata()
-            .map_err(|source| io_error("read", &partial, source))?
-            .len();
+        let Partial { file, .. } = partial::open(&partial)?;
+        let found = partial::length(&file, &partial)?;
 
         let mut reader = match ProofReader::new(BufReader::new(&file), limits) {
             // Interrupted while the header was written: there is nothing to lose.
-            Err(ProofFileError::Truncated { .. }) => {
+            Err(ProofFileError::Truncated { .. })
+                if partial::is_header_prefix(&file, &partial, header.machine)? =>
+            {
                 let writer = Self::start(file, path, partial, header)?;
                 return Ok((
                     writer,
@@ -112,17 +91,24 @@ impl ProofWriter {
                 path: partial,
                 found: *reader.header(),
                 wanted: header,
-            });
+            }
+            .into());
         }
         let mut kept = (reader.position(), 0);
         loop {
             match reader.next_segment() {
-                Ok(Some(segment)) if keep(&segment) => {
-                    kept = (reader.position(), reader.segments())
+                Ok(Some(segment)) => {
+                    if keep(&segment)? {
+                        kept = (reader.position(), reader.segments());
+                    } else if kept.1 == 0 {
+                        return Err(ProofFileError::OtherInput { path: partial }.into());
+                    } else {
+                        break;
+                    }
                 }
-                // A refused segment, or the end record of a file that was complete but not yet renamed.
-                Ok(_) => break,
-                Err(error @ ProofFileError::Io { .. }) => return Err(error),
+                // The end record of a file that was complete but not yet renamed.
+                Ok(None) => break,
+                Err(error @ ProofFileError::Io { .. }) => return Err(error.into()),
                 // Torn or damaged: everything before it has been checked.
                 Err(_) => break,
             }
@@ -139,7 +125,7 @@ impl ProofWriter {
         records
             .store
             .truncate(length)
-            .map_err(|source| io_error("truncate", &partial, source))?;
+            .map_err(|source| partial::io_error("truncate", &partial, source))?;
         let resumed = Resumed {
             segments,
             dropped_bytes: found.saturating_sub(length),
@@ -235,7 +221,7 @@ impl ProofWriter {
             ),
             source,
         })?;
-        sync_directory(&self.path);
+        partial::sync_directory(&self.path);
         Ok(self.records.length)
     }
 
@@ -245,62 +231,6 @@ impl ProofWriter {
             segments: self.records.segments,
             source,
         }
-    }
-}
-
-/// The partial file of a run that was stopped before its first segment: there is nothing to lose in it.
-fn reuse_empty(partial: &Path) -> Result<File, ProofFileError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(partial)
-        .map_err(|source| io_error("open", partial, source))?;
-    let length = file
-        .metadata()
-        .map_err(|source| io_error("read", partial, source))?
-        .len();
-    if length > (HEADER_BYTES + CHECKSUM_BYTES) as u64 {
-        return Err(ProofFileError::PartialExists {
-            path: partial.to_owned(),
-        });
-    }
-    Ok(file)
-}
-
-/// A rename onto a directory would fail only after everything is proven.
-fn refuse_directory(path: &Path) -> Result<(), ProofFileError> {
-    if path.is_dir() {
-        return Err(io_error("write", path, io::ErrorKind::IsADirectory.into()));
-    }
-    Ok(())
-}
-
-/// Keeps a second process away from the same partial file.
-fn lock(file: &File, partial: &Path) -> Result<(), ProofFileError> {
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(ProofFileError::InUse {
-            path: partial.to_owned(),
-        }),
-        // File systems without locks exist; the lock is a courtesy, not needed for a correct file.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
-    }
-}
-
-/// Makes a rename durable where directories can be opened (POSIX). The file's own data are already on disk.
-fn sync_directory(path: &Path) {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if let Ok(directory) = File::open(directory) {
-        let _ = directory.sync_all();
-    }
-}
-
-fn io_error(verb: &str, path: &Path, source: io::Error) -> ProofFileError {
-    ProofFileError::Io {
-        doing: format!("{verb} {}", path.display()),
-        source,
     }
 }
 

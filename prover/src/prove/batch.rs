@@ -12,14 +12,16 @@ use p3_batch_stark::{
 use p3_field::Algebra;
 use p3_lookup::InteractionSymbolicBuilder;
 use p3_matrix::dense::RowMajorMatrix;
+use p3_uni_stark::StarkGenericConfig;
 use starkwright_hal::{Backend, Commitment, Extension, HalField};
 
-use super::{check_tables, log_height, unwrap_proving};
+use super::{OpenCounts, check_tables, log_height, unwrap_proving};
 use crate::ProverError;
 use crate::challenger::Protocol;
 use crate::config::{DeviceConfig, StockConfig, device_config, stock_config};
 use crate::phases::{Phase, PhaseSeconds, Phases};
 use crate::profile::LeafParameters;
+use crate::security::OpenCount;
 
 /// p3's proof of several tables, as a stock verifier takes it.
 pub type StockBatchProof<F, E, S> = BatchProof<StockConfig<F, E, S>>;
@@ -69,6 +71,7 @@ where
     airs: Vec<A>,
     log_heights: Vec<usize>,
     data: ProverData<DeviceConfig<F, E, S, B>>,
+    open_counts: Vec<OpenCount>,
 }
 
 impl<F, E, S, B, A> BatchProver<F, E, S, B, A>
@@ -83,17 +86,49 @@ where
     /// Prepares the tables, one AIR with the log2 of its height each.
     ///
     /// # Errors
-    /// [`ProverError::Security`] where a bus or a lookup count is malformed or the quotient does not fit the blow-up;
-    /// device failures while committing to preprocessed columns.
+    /// [`ProverError::Security`] where a bus or a lookup count is malformed, a count declares a bound that no constraint
+    /// is found for, or the quotient does not fit the blow-up; device failures while committing to preprocessed columns,
+    /// and [`HalError::Mismatch`](starkwright_hal::HalError::Mismatch) where the device's hash is not p3's.
     pub fn setup(
         device: &B,
         parameters: &LeafParameters,
         airs: Vec<A>,
         log_heights: Vec<usize>,
     ) -> Result<Self, ProverError> {
-        check_tables::<F, E, A>(&airs, &log_heights, parameters)?;
+        Self::prepare(device, parameters, airs, log_heights, OpenCounts::Refused)
+    }
+
+    /// As [`Self::setup`], where the caller answers for the bounds in [`Self::open_counts`]: that they follow from the
+    /// constraints by an argument that [`check_setup`](crate::security::check_setup) does not see. If they do not, the
+    /// lookups prove nothing.
+    ///
+    /// # Errors
+    /// As [`Self::setup`], apart from those bounds.
+    pub fn setup_with_open_counts(
+        device: &B,
+        parameters: &LeafParameters,
+        airs: Vec<A>,
+        log_heights: Vec<usize>,
+    ) -> Result<Self, ProverError> {
+        Self::prepare(device, parameters, airs, log_heights, OpenCounts::Accepted)
+    }
+
+    /// The counts whose declared bounds were taken on the caller's word: none after [`Self::setup`].
+    #[must_use]
+    pub fn open_counts(&self) -> &[OpenCount] {
+        &self.open_counts
+    }
+
+    fn prepare(
+        device: &B,
+        parameters: &LeafParameters,
+        airs: Vec<A>,
+        log_heights: Vec<usize>,
+        rule: OpenCounts,
+    ) -> Result<Self, ProverError> {
+        let open_counts = check_tables::<F, E, A>(&airs, &log_heights, parameters, rule)?;
         let phases = Phases::default();
-        let config = device_config::<F, E, S, B>(device, parameters, &phases);
+        let config = device_config::<F, E, S, B>(device, parameters, &phases)?;
         let data = ProverData::from_airs_and_degrees(&config, &airs, &log_heights)
             .map_err(unwrap_proving)?;
         Ok(Self {
@@ -103,6 +138,7 @@ where
             airs,
             log_heights,
             data,
+            open_counts,
         })
     }
 
@@ -136,9 +172,11 @@ where
         public_values: &[Vec<F>],
     ) -> Result<StockBatchProof<F, E, S>, ProverError> {
         self.check_traces(traces, public_values)?;
+        self.config.pcs().failure().forget();
         self.phases.start();
         let instances = StarkInstance::new_multiple(&self.airs, traces, public_values);
         let proof = prove_batch(&self.config, &instances, &self.data).map_err(unwrap_proving)?;
+        self.config.pcs().failure().check()?;
         self.phases.lap(Phase::Other);
         // The same fields in the stock configuration: the types of both are p3's.
         Ok(BatchProof {
@@ -245,7 +283,28 @@ where
         airs: Vec<A>,
         log_heights: Vec<usize>,
     ) -> Result<Self, ProverError> {
-        check_tables::<F, E, A>(&airs, &log_heights, parameters)?;
+        Self::prepare(parameters, airs, log_heights, OpenCounts::Refused)
+    }
+
+    /// As [`BatchProver::setup_with_open_counts`].
+    ///
+    /// # Errors
+    /// As [`Self::setup`], apart from those bounds.
+    pub fn setup_with_open_counts(
+        parameters: &LeafParameters,
+        airs: Vec<A>,
+        log_heights: Vec<usize>,
+    ) -> Result<Self, ProverError> {
+        Self::prepare(parameters, airs, log_heights, OpenCounts::Accepted)
+    }
+
+    fn prepare(
+        parameters: &LeafParameters,
+        airs: Vec<A>,
+        log_heights: Vec<usize>,
+        rule: OpenCounts,
+    ) -> Result<Self, ProverError> {
+        check_tables::<F, E, A>(&airs, &log_heights, parameters, rule)?;
         let config = stock_config::<F, E, S>(parameters);
         let data =
             ProverData::from_airs_and_degrees(&config, &airs, &log_heights).map_err(|error| {
@@ -289,5 +348,28 @@ where
                 why: error.to_string(),
             },
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p3_koala_bear::KoalaBear;
+    use starkwright_hal::{Cpu, KoalaBear5, Poseidon2Merkle};
+
+    use super::super::bits::{Bits, LOG_HEIGHT, left_behind, parameters, trace};
+    use super::*;
+
+    #[test]
+    fn a_failure_left_behind_is_not_the_next_proofs() {
+        let prover = BatchProver::<KoalaBear, KoalaBear5, Poseidon2Merkle, _, _>::setup(
+            &Cpu::new(),
+            &parameters(),
+            vec![Bits],
+            vec![LOG_HEIGHT],
+        )
+        .unwrap();
+        prover.config.pcs().failure().record(left_behind());
+        let proof = prover.prove(&[&trace()], &[vec![]]).unwrap();
+        prover.verifier().verify(&proof, &[vec![]]).unwrap();
     }
 }

@@ -13,7 +13,7 @@ use p3_matrix::dense::RowMajorMatrix;
 use p3_uni_stark::{ProvingError, StarkConfig};
 use starkwright_hal::{Cpu, Extension, HalField};
 
-use super::{StockBatchProof, check_tables};
+use super::{OpenCounts, StockBatchProof, check_tables};
 use crate::ProverError;
 use crate::challenger::{Failure, Grinding, Protocol};
 use crate::config::{StockPcs, stock_pcs};
@@ -76,7 +76,7 @@ where
         airs: Vec<A>,
         log_heights: &[usize],
     ) -> Result<Self, ProverError> {
-        check_tables::<F, E, A>(&airs, log_heights, parameters)?;
+        check_tables::<F, E, A>(&airs, log_heights, parameters, OpenCounts::Accepted)?;
         let config = oracle_config::<F, E, S>(parameters);
         let data =
             ProverData::from_airs_and_degrees(&config, &airs, log_heights).map_err(stock_error)?;

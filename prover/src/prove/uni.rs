@@ -4,8 +4,8 @@ use p3_air::{Air, BaseAir, DebugConstraintBuilder};
 use p3_matrix::dense::RowMajorMatrix;
 use p3_uni_stark::{
     PreprocessedProverData, PreprocessedVerifierKey, Proof, ProverConstraintFolder,
-    SymbolicAirBuilder, VerifierConstraintFolder, prove_with_preprocessed, setup_preprocessed,
-    verify_with_preprocessed,
+    StarkGenericConfig, SymbolicAirBuilder, VerifierConstraintFolder, prove_with_preprocessed,
+    setup_preprocessed, verify_with_preprocessed,
 };
 use starkwright_hal::{Backend, Extension, HalField};
 
@@ -74,7 +74,7 @@ where
     /// Prepares the table, and commits to its preprocessed columns.
     ///
     /// # Errors
-    /// Device failures.
+    /// Device failures; [`HalError::Mismatch`](starkwright_hal::HalError::Mismatch) where its hash is not p3's.
     pub fn setup(
         device: &B,
         parameters: &LeafParameters,
@@ -82,7 +82,7 @@ where
         log_height: usize,
     ) -> Result<Self, ProverError> {
         let phases = Phases::default();
-        let config = device_config::<F, E, S, B>(device, parameters, &phases);
+        let config = device_config::<F, E, S, B>(device, parameters, &phases)?;
         let preprocessed = setup_preprocessed(&config, &air, log_height)
             .map_err(unwrap_proving)?
             .map(|(data, _)| data);
@@ -126,6 +126,7 @@ where
                 why: "a wrong number of public values".to_owned(),
             });
         }
+        self.config.pcs().failure().forget();
         self.phases.start();
         let proof = prove_with_preprocessed(
             &self.config,
@@ -135,6 +136,7 @@ where
             self.preprocessed.as_ref(),
         )
         .map_err(unwrap_proving)?;
+        self.config.pcs().failure().check()?;
         self.phases.lap(Phase::Other);
         Ok(Proof {
             commitments: proof.commitments,
@@ -224,5 +226,35 @@ where
         .map_err(|error| ProverError::Rejected {
             why: format!("{error:?}"),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p3_koala_bear::KoalaBear;
+    use starkwright_hal::{Cpu, KoalaBear5, Poseidon2Merkle};
+
+    use super::super::bits::{Bits, LOG_HEIGHT, left_behind, parameters, trace};
+    use super::*;
+
+    #[test]
+    fn a_failure_left_behind_is_not_the_next_proofs() {
+        let prover = UniProver::<KoalaBear, KoalaBear5, Poseidon2Merkle, _, _>::setup(
+            &Cpu::new(),
+            &parameters(),
+            Bits,
+            LOG_HEIGHT,
+        )
+        .unwrap();
+        prover.config.pcs().failure().record(left_behind());
+        let proof = prover.prove(trace(), &[]).unwrap();
+        UniVerifier::<KoalaBear, KoalaBear5, Poseidon2Merkle, _>::setup(
+            &parameters(),
+            Bits,
+            LOG_HEIGHT,
+        )
+        .unwrap()
+        .verify(&proof, &[])
+        .unwrap();
     }
 }

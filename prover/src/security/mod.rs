@@ -9,6 +9,8 @@
 //!   share a challenge), openings are counted over the whole batch;
 //! - a folding round into which a shorter table is rolled combines one more function;
 //! - the proximity parameter must be admissible for the shortest table, whose openings raise its rate the most;
+//! - the lookups pay the list size in the list-decoding regime, since any candidate trace may balance a bus by chance
+//!   (`p3-security` charges one trace; constraints pay it there too);
 //! - the out-of-domain term pays the square of the list size in the list-decoding regime (Theorem 2 of 2024/1553;
 //!   `p3-security` follows `soundcalc` and pays it once).
 //!
@@ -124,8 +126,9 @@ pub struct Security {
 pub enum SecurityError {
     /// The shape misses its profile.
     #[error(
-        "{profile}: this shape reaches {bits:.1} of {needed} bits, limited by {binding_term}; \
-         use shorter segments, fewer columns, tables of at least 128 rows, or a weaker profile"
+        "{profile}: this shape reaches {} of {needed} bits, limited by {binding_term}; \
+         use shorter segments, fewer columns, tables of at least 128 rows, or a weaker profile",
+        Bits(*bits)
     )]
     BelowProfile {
         /// The profile asked for.
@@ -136,6 +139,19 @@ pub enum SecurityError {
         needed: f64,
         /// The weakest term.
         binding_term: &'static str,
+    },
+
+    /// More proofs than the profile's margin covers.
+    #[error(
+        "{profile} covers {limit} proofs together, this file needs {proofs}; use longer segments, or split the input"
+    )]
+    TooManyProofs {
+        /// The profile asked for.
+        profile: Profile,
+        /// Proofs, at least.
+        proofs: u64,
+        /// The most that the margin covers.
+        limit: u64,
     },
 
     /// A table does not fit the parameters at all.
@@ -174,6 +190,31 @@ pub fn require(
         });
     }
     Ok(security)
+}
+
+/// Refuses more proofs in one file than the profile's margin covers: `log2(proofs) - margin` bits would be missing.
+///
+/// # Errors
+/// [`SecurityError::TooManyProofs`].
+pub fn require_count(profile: Profile, proofs: u64) -> Result<(), SecurityError> {
+    match profile.max_proofs() {
+        Some(limit) if proofs > limit => Err(SecurityError::TooManyProofs {
+            profile,
+            proofs,
+            limit,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Bits of security as they are printed: one decimal, rounded down, since bits are never promised upwards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bits(pub f64);
+
+impl fmt::Display for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1}", (10.0 * self.0).floor() / 10.0)
+    }
 }
 
 /// Rates a batch of `tables` under any parameters.

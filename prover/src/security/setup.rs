@@ -36,6 +36,16 @@ pub enum SetupError {
         other: usize,
     },
 
+    /// Counts whose declared bounds no constraint enforces, as far as can be seen here.
+    #[error(
+        "{}; where the bounds follow from constraints together, set up with open counts",
+        open.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    OpenCounts {
+        /// What is open.
+        open: Vec<OpenCount>,
+    },
+
     /// The lists handed in do not match.
     #[error("{airs} AIRs but {heights} heights")]
     Mismatch {
@@ -76,8 +86,9 @@ impl fmt::Display for OpenCount {
 /// Checks the lookups of `airs`, proven together at `2^log_heights[i]` rows each.
 ///
 /// Refuses unequal widths on a bus or in a local lookup, and counts whose sum reaches the characteristic. Returns the
-/// bounded counts for which no constraint was found: none for a machine of ours, something to warn about for a foreign
-/// AIR. A provided entry (weight 0) needs no bound: its count may be any number, and the sum of what is asked of it is
+/// bounded counts for which no constraint was found: none for a machine of ours; a foreign AIR with one is refused unless
+/// its author answers for it ([`BatchProver::setup_with_open_counts`](crate::prove::BatchProver::setup_with_open_counts)).
+/// A provided entry (weight 0) needs no bound: its count may be any number, and the sum of what is asked of it is
 /// what the height bound limits.
 pub fn check_setup<F, EF, A>(
     airs: &[A],

@@ -168,9 +168,11 @@ impl<'a> Batch<'a> {
         let grinding = self.params.grinding_sites();
         let mut terms = Vec::new();
         if let Some(bits) = self.lookups() {
+            // Each trace in the list has its own chance to balance the buses falsely.
+            let of_the_list = ErrorBits::from_log2((bits.bits() - list.log2()).max(0.0));
             terms.push(Term {
                 label: LOGUP_LABEL,
-                bits: boost(bits, grinding.lookup_challenge).bits(),
+                bits: boost(of_the_list, grinding.lookup_challenge).bits(),
             });
         }
         let composition = self.union(|table| {

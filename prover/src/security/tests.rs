@@ -127,7 +127,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     /// For one table we are p3's composition, apart from the fraction of a bit of collision resistance that p3 cuts
-    /// off, and from the squared list size, which can only lower a proven rating.
+    /// off, and from the list size of the lookups and its square out of the domain, which can only lower a proven rating.
     #[test]
     fn one_table_is_rated_as_p3_does(params in arbitrary_parameters(), table in arbitrary_table()) {
         let arithmetic = Arithmetic { collision_bits: 123.0, ..poseidon2() };
@@ -139,8 +139,8 @@ proptest! {
         if let Ok(ours) = rated(Analysis::Proven) {
             prop_assert!(ours.bits < proven + 1e-9, "{} {proven}", ours.bits);
         }
-        // With the out-of-domain term out of the way nothing is left that we charge and p3 does not.
-        let params = LeafParameters { ood_pow_bits: 100, ..params };
+        // With those two terms out of the way nothing is left that we charge and p3 does not.
+        let params = LeafParameters { ood_pow_bits: 100, lookup_pow_bits: 100, ..params };
         let (_, proven) = by_p3(&params, &arithmetic, &table);
         if let Ok(ours) = rate(&params, Analysis::Proven, 0.0, &arithmetic, &[table]) {
             prop_assert!((ours.bits - proven).abs() < 1e-9, "{} {proven}", ours.bits);
@@ -251,6 +251,74 @@ fn conjectured_terms_are_the_documented_formulas() {
             term.bits
         );
     }
+}
+
+/// In every regime lookups and constraints pay the same list: relative to unique decoding both lose its logarithm.
+#[test]
+fn lookups_pay_the_list_size() {
+    let params = Profile::Proven100.leaf();
+    let tables = [wide(11), wide(13)];
+    let arithmetic = poseidon2();
+    let batch = Batch::new(&params, &arithmetic, &tables);
+    let bits = |terms: &[Term], label: &str| {
+        let term = terms.iter().find(|term| term.label == label).unwrap();
+        term.bits
+    };
+    let regimes = batch.proven();
+    let (_, unique) = regimes
+        .iter()
+        .find(|(regime, _)| *regime == Regime::UniqueDecoding)
+        .unwrap();
+    let mut lists = 0;
+    for (regime, terms) in &regimes {
+        let Regime::ListDecoding { m } = regime else {
+            continue;
+        };
+        // L = (m + 1/2) / sqrt(rho), with rate 1/4.
+        let list = (2.0 * (*m as f64 + 0.5)).log2();
+        for label in [LOGUP_LABEL, ALI_LABEL] {
+            let lost = bits(unique, label) - bits(terms, label);
+            assert!(
+                (lost - list).abs() < 1e-9,
+                "{label}, m = {m}: {lost} {list}"
+            );
+        }
+        lists += 1;
+    }
+    assert!(lists > 0);
+}
+
+/// A synthetic count: nobody proves 2^16 segments here.
+#[test]
+fn the_margin_covers_2_to_the_16_proofs_and_no_more() {
+    require_count(Profile::Proven100, 1 << 16).unwrap();
+    match require_count(Profile::Proven100, (1 << 16) + 1) {
+        Err(error @ SecurityError::TooManyProofs { .. }) => {
+            assert!(error.to_string().contains("longer segments"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Its bits are those of each proof alone.
+    require_count(Profile::Conjectured100, u64::MAX).unwrap();
+}
+
+#[test]
+fn bits_are_printed_rounded_down() {
+    for (bits, printed) in [
+        (99.99, "99.9"),
+        (100.0, "100.0"),
+        (100.06, "100.0"),
+        (-0.01, "-0.1"),
+    ] {
+        assert_eq!(Bits(bits).to_string(), printed);
+    }
+    let error = SecurityError::BelowProfile {
+        profile: Profile::Proven100,
+        bits: 99.96,
+        needed: 100.0,
+        binding_term: "x",
+    };
+    assert!(error.to_string().contains("99.9 of 100"), "{error}");
 }
 
 #[test]

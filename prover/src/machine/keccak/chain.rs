@@ -90,65 +90,107 @@ pub enum ChainError {
     },
 }
 
-/// Chains the segments of one file, in order, into the statement about the file.
-///
-/// # Errors
-/// The first break, by name. A chain that begins at segment 0 and stops before the file's end is
-/// [`ChainError::NotLast`]: its segments hold, but they say nothing about a file.
-pub fn chain(segments: &[SegmentStatement]) -> Result<FileStatement, ChainError> {
-    let last = segments.last().ok_or(ChainError::NoSegments)?;
-    for (position, segment) in segments.iter().enumerate() {
+/// Chains the segments of one file as they come, holding the last one only.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    last: Option<SegmentStatement>,
+    segments: usize,
+}
+
+impl Chain {
+    /// Segments so far.
+    #[must_use]
+    pub const fn segments(&self) -> usize {
+        self.segments
+    }
+
+    /// Checks that the segment goes on where the last one ended, and takes it. After an error the chain is as before.
+    ///
+    /// # Errors
+    /// The break, by name. What comes later is unknown here: an index beyond the next one is [`ChainError::Missing`],
+    /// never [`ChainError::Swapped`].
+    pub fn push(&mut self, segment: SegmentStatement) -> Result<(), ChainError> {
+        let position = self.segments;
         segment
             .validate()
             .map_err(|source| ChainError::Statement { position, source })?;
-        check_index(segments, position)?;
-        if segment.last && position + 1 != segments.len() {
-            return Err(ChainError::LastInside { position });
+        if let Some(left) = &self.last
+            && left.last
+        {
+            return Err(ChainError::LastInside {
+                position: position - 1,
+            });
         }
-        if position > 0 {
-            check_neighbours(&segments[position - 1], segment, position)?;
+        // Position `i` holds index `i`, so that only position 0 is first (a valid statement is first exactly when its
+        // index is 0).
+        let (index, found) = (position as u64, segment.index);
+        if found < index {
+            // Every smaller index was seen at its own position.
+            return Err(ChainError::Repeated {
+                position,
+                index: found,
+            });
         }
+        if found > index {
+            return Err(ChainError::Missing {
+                position,
+                index,
+                found,
+            });
+        }
+        if let Some(left) = &self.last {
+            check_neighbours(left, &segment, position)?;
+        }
+        self.last = Some(segment);
+        self.segments += 1;
+        Ok(())
     }
-    let digest = last.digest().ok_or(ChainError::NotLast {
-        segments: segments.len(),
-    })?;
-    Ok(FileStatement {
-        context: last.context,
-        digest,
-        length: last.bytes_after,
-        segments: segments.len() as u64,
-    })
+
+    /// The statement about the file.
+    ///
+    /// # Errors
+    /// [`ChainError::NoSegments`], or [`ChainError::NotLast`] where the chain stops before the file's end: its segments
+    /// hold, but they say nothing about a file.
+    pub fn finish(&self) -> Result<FileStatement, ChainError> {
+        let last = self.last.as_ref().ok_or(ChainError::NoSegments)?;
+        let digest = last.digest().ok_or(ChainError::NotLast {
+            segments: self.segments,
+        })?;
+        Ok(FileStatement {
+            context: last.context,
+            digest,
+            length: last.bytes_after,
+            segments: self.segments as u64,
+        })
+    }
 }
 
-/// Position `i` of a chain holds index `i`, so that only position 0 is first (a valid statement is
-/// first exactly when its index is 0). Says which mistake it is if not.
-fn check_index(segments: &[SegmentStatement], position: usize) -> Result<(), ChainError> {
-    let (index, found) = (position as u64, segments[position].index);
-    if found == index {
-        return Ok(());
+/// Chains the segments of one file, in order, into the statement about the file.
+///
+/// # Errors
+/// As [`Chain`], and [`ChainError::Swapped`] where the index that is missed comes later.
+pub fn chain(segments: &[SegmentStatement]) -> Result<FileStatement, ChainError> {
+    let mut chain = Chain::default();
+    for segment in segments {
+        chain.push(segment.clone()).map_err(|error| match error {
+            ChainError::Missing {
+                position,
+                index,
+                found,
+            } if segments[position..]
+                .iter()
+                .any(|segment| segment.index == index) =>
+            {
+                ChainError::Swapped {
+                    position,
+                    index,
+                    found,
+                }
+            }
+            error => error,
+        })?;
     }
-    Err(if found < index {
-        // Every smaller index was seen at its own position.
-        ChainError::Repeated {
-            position,
-            index: found,
-        }
-    } else if segments[position..]
-        .iter()
-        .any(|segment| segment.index == index)
-    {
-        ChainError::Swapped {
-            position,
-            index,
-            found,
-        }
-    } else {
-        ChainError::Missing {
-            position,
-            index,
-            found,
-        }
-    })
+    chain.finish()
 }
 
 fn check_neighbours(

@@ -65,7 +65,7 @@ pub mod sponge_columns;
 mod statement;
 mod trace;
 
-pub use chain::{ChainError, FileStatement, chain};
+pub use chain::{Chain, ChainError, FileStatement, chain};
 pub use segments::{Block, Segment, SegmentError, Segmenter};
 pub use shape::{LOG_HEIGHTS, SegmentShape};
 pub use statement::{STATEMENT_BYTES, SegmentStatement, State, StatementError};
