@@ -143,7 +143,10 @@ impl<'a, AB: InteractionBuilder<F = KoalaBear>> Row<'a, AB> {
     }
 
     /// A tuple of the memory: a cell's number and its words, zeros behind those given.
-    pub(super) fn cell(number: AB::Expr, words: impl IntoIterator<Item = AB::Expr>) -> Vec<AB::Expr> {
+    pub(super) fn cell(
+        number: AB::Expr,
+        words: impl IntoIterator<Item = AB::Expr>,
+    ) -> Vec<AB::Expr> {
         let mut tuple = vec![number];
         tuple.extend(words);
         tuple.resize_with(1 + CELL_WORDS, || AB::Expr::from(KoalaBear::default()));

@@ -119,7 +119,9 @@ pub(super) fn assign<E: Extension<KoalaBear>>(
     for (number, part) in parts.iter().enumerate() {
         let (steps, inputs) = parts
             .get(number + 1)
-            .map_or((program.steps.len(), program.inputs), |next| (next.step, next.input));
+            .map_or((program.steps.len(), program.inputs), |next| {
+                (next.step, next.input)
+            });
         let known: Vec<CellWords> = part.known.iter().map(|&cell| run.words(cell)).collect();
         // A part without words is not asked for.
         if inputs > part.input {
@@ -175,7 +177,9 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
     }
 
     fn operand(&self, line: &Line, operand: usize) -> E {
-        line.ports[operand].cell().map_or(E::ZERO, |cell| self.element(cell))
+        line.ports[operand]
+            .cell()
+            .map_or(E::ZERO, |cell| self.element(cell))
     }
 
     // ---- gates ----
@@ -195,7 +199,8 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
     fn divide(&mut self, line: usize) {
         let line = &self.program.lines[line];
         if let Port::Create(quotient) = line.ports[2] {
-            let divisor = self.operand(line, 0) * line.gate.qa + self.operand(line, 1) * line.gate.qb;
+            let divisor =
+                self.operand(line, 0) * line.gate.qa + self.operand(line, 1) * line.gate.qb;
             let value = divisor.try_inverse().unwrap_or(E::ZERO) * self.operand(line, 3);
             self.set(quotient, value);
         }
@@ -211,7 +216,9 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
     fn picked(&self, line: &Line) -> Option<usize> {
         let first = line.ports[0].cell()?.place();
         let offset = self.words(line.ports[2].cell()?)[0].as_canonical_u32() as usize;
-        first.checked_add(offset).filter(|&place| place < self.memory.len())
+        first
+            .checked_add(offset)
+            .filter(|&place| place < self.memory.len())
     }
 
     // ---- packing ----
@@ -267,7 +274,11 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
 
     fn spell(&mut self, line: usize, from: PackFrom) {
         let lines = &self.program.lines[line..line + 2];
-        let words: Vec<Cell> = lines.iter().flat_map(|line| line.ports).filter_map(Port::cell).collect();
+        let words: Vec<Cell> = lines
+            .iter()
+            .flat_map(|line| line.ports)
+            .filter_map(Port::cell)
+            .collect();
         let Some(octet) = lines[0].packed[0].cell() else {
             return;
         };
@@ -303,7 +314,11 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
             self.memory[cell.place()][0] = KoalaBear::from_u32(high);
         }
         for &(taken, cell) in &decomposition.products {
-            let kept = decomposition.factors.iter().enumerate().skip(decomposition.bits - taken);
+            let kept = decomposition
+                .factors
+                .iter()
+                .enumerate()
+                .skip(decomposition.bits - taken);
             let kept = kept.filter(|&(bit, _)| bit_of(number, bit as u32));
             self.memory[cell.place()][0] = kept.map(|(_, &factor)| factor).product();
         }
@@ -336,7 +351,8 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
                 let fresh = permutation.tail.map_or(CELL_WORDS, usize::from);
                 state.input[..fresh].copy_from_slice(&words[..fresh]);
                 if matches!(permutation.link, Link::Continue(_)) {
-                    state.input[fresh..CELL_WORDS].copy_from_slice(&before.output[fresh..CELL_WORDS]);
+                    state.input[fresh..CELL_WORDS]
+                        .copy_from_slice(&before.output[fresh..CELL_WORDS]);
                 }
                 self.sum(permutation, &before, &mut state);
                 if let Port::Read(cell) = permutation.sum {
@@ -349,17 +365,26 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
                 state.bit = permutation
                     .bit
                     .is_some_and(|(number, place)| bit_of(self.words(number)[0], place));
-                let (ours, sibling) = if state.bit { (right, left) } else { (left, right) };
+                let (ours, sibling) = if state.bit {
+                    (right, left)
+                } else {
+                    (left, right)
+                };
                 ours.copy_from_slice(digest);
                 sibling.copy_from_slice(&words);
-                let index = if first { KoalaBear::ZERO } else { before.sum.as_basis_coefficients_slice()[0] };
+                let index = if first {
+                    KoalaBear::ZERO
+                } else {
+                    before.sum.as_basis_coefficients_slice()[0]
+                };
                 let index = index + if state.bit { weight } else { KoalaBear::ZERO };
                 let end = match permutation.sum {
                     Port::Read(cell) => self.element(cell),
                     _ => E::ZERO,
                 };
                 let end = end.as_basis_coefficients_slice();
-                state.sum = E::from_basis_coefficients_fn(|word| if word == 0 { index } else { end[word] });
+                state.sum =
+                    E::from_basis_coefficients_fn(|word| if word == 0 { index } else { end[word] });
             }
             Link::RollIn => {
                 state.input[..CELL_WORDS].copy_from_slice(&words);
@@ -427,7 +452,8 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
             values[..CELL_WORDS].copy_from_slice(&self.words(statement));
         }
         for child in 0..CHILDREN {
-            let challenge = self.program.challenges[child].map_or(E::ZERO, |cell| self.element(cell));
+            let challenge =
+                self.program.challenges[child].map_or(E::ZERO, |cell| self.element(cell));
             let mut power = E::ONE;
             for exponent in 1..=POWERS {
                 power *= challenge;
@@ -444,7 +470,9 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
         let mut trace = RowMajorMatrix::new(KoalaBear::zero_vec(height * width), width);
         let decomposed = self.bit_rows();
         let idle = self.states[0];
-        let inputs = (0..height).map(|row| self.states.get(row).unwrap_or(&idle).input).collect();
+        let inputs = (0..height)
+            .map(|row| self.states.get(row).unwrap_or(&idle).input)
+            .collect();
         let rounds = generate_trace_rows::<
             KoalaBear,
             GenericPoseidon2LinearLayersKoalaBear,
@@ -493,7 +521,8 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
             if line.role == Role::Pick && operand == 0 {
                 cell = self.picked(line).unwrap_or(cell);
             }
-            to[self.layout.operand(operand, 0)..][..degree].copy_from_slice(&self.memory[cell][..degree]);
+            to[self.layout.operand(operand, 0)..][..degree]
+                .copy_from_slice(&self.memory[cell][..degree]);
             if line.counted && line.role != Role::Spell {
                 to[self.layout.operand_reads(operand)] = KoalaBear::from_u32(self.reads[cell]);
             }

@@ -58,10 +58,14 @@ pub(super) fn eval<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, bui
         flag(fixed::ONES_STEP) * (next(bits::ALL_ONES) - at(bits::ALL_ONES) * next(bits::BIT)),
     );
     builder.assert_zero(flag(fixed::KEEP) * (next(bits::ALL_ONES) - at(bits::ALL_ONES)));
-    let low = at(bits::NUMBER) - at(bits::TOP) * KoalaBear::from_u32(1 << (ELEMENT_BITS - TOP_BITS));
+    let low =
+        at(bits::NUMBER) - at(bits::TOP) * KoalaBear::from_u32(1 << (ELEMENT_BITS - TOP_BITS));
     builder.assert_zero(flag(fixed::CANONICAL) * at(bits::ALL_ONES) * low);
 
-    for (ports, column) in [(fixed::NUMBER, bits::NUMBER), (fixed::PRODUCT, bits::PRODUCT)] {
+    for (ports, column) in [
+        (fixed::NUMBER, bits::NUMBER),
+        (fixed::PRODUCT, bits::PRODUCT),
+    ] {
         let [number, count] = ports.map(|column| row.fixed(column));
         port(builder, Row::<'_, AB>::cell(number, [at(column)]), count);
     }

@@ -403,7 +403,11 @@ impl Builder {
     /// The elements whose words are these cells', which must be neighbours: made one after the other. Words behind the
     /// last whole element are ignored.
     pub fn unpack(&mut self, octets: &[Octet]) -> Vec<Ext> {
-        self.unpack_as(octets, octets.len() * CELL_WORDS / self.layout.degree, false)
+        self.unpack_as(
+            octets,
+            octets.len() * CELL_WORDS / self.layout.degree,
+            false,
+        )
     }
 
     /// As [`Self::unpack`], for the dynamic reads of [`Self::pick_is`]; so many elements, in cells next to each other.
@@ -415,7 +419,10 @@ impl Builder {
         let pack = self.layout.pack();
         let padded = octets.len().div_ceil(pack.cells) * pack.elements();
         let elements: Vec<Ext> = (0..padded).map(|_| Ext(self.cell())).collect();
-        for (chunk, elements) in octets.chunks(pack.cells).zip(elements.chunks(pack.elements())) {
+        for (chunk, elements) in octets
+            .chunks(pack.cells)
+            .zip(elements.chunks(pack.elements()))
+        {
             let ports: Vec<Port> = elements.iter().map(|e| Port::Create(e.0)).collect();
             self.unpack_lines(chunk, &ports, counted);
         }
@@ -426,7 +433,13 @@ impl Builder {
         let pack = self.layout.pack();
         let mut packed: Vec<Port> = chunk.iter().map(|octet| self.read(octet.0)).collect();
         packed.resize(pack.cells, Port::Closed);
-        self.pack_lines(ports, &packed, chunk.first().map(|o| o.0), PackFrom::Cells, counted);
+        self.pack_lines(
+            ports,
+            &packed,
+            chunk.first().map(|o| o.0),
+            PackFrom::Cells,
+            counted,
+        );
     }
 
     fn pack_lines(
@@ -444,12 +457,20 @@ impl Builder {
         let mut at = None;
         for (row, ports) in elements.chunks(OPERANDS).enumerate() {
             let mut line = Line {
-                role: if row == 0 { Role::PackFirst } else { Role::PackSecond },
+                role: if row == 0 {
+                    Role::PackFirst
+                } else {
+                    Role::PackSecond
+                },
                 counted,
                 ..Line::default()
             };
             line.ports.copy_from_slice(ports);
-            let (skip, take) = if row == 0 { (0, in_first) } else { (in_first, packed.len()) };
+            let (skip, take) = if row == 0 {
+                (0, in_first)
+            } else {
+                (in_first, packed.len())
+            };
             let cells = packed.iter().skip(skip).take(take);
             for (slot, &port) in line.packed.iter_mut().zip(cells) {
                 *slot = port;
@@ -579,11 +600,17 @@ impl Builder {
         if low == 0 {
             return Base(decomposition.number);
         }
-        if let Some(&(_, cell)) = decomposition.numbers.iter().find(|(bits, _)| *bits == taken) {
+        if let Some(&(_, cell)) = decomposition
+            .numbers
+            .iter()
+            .find(|(bits, _)| *bits == taken)
+        {
             return Base(cell);
         }
         let cell = self.cell();
-        self.program.decompositions[decomposed.0].numbers.push((taken, cell));
+        self.program.decompositions[decomposed.0]
+            .numbers
+            .push((taken, cell));
         Base(cell)
     }
 
@@ -591,11 +618,17 @@ impl Builder {
     pub fn product_above(&mut self, decomposed: Decomposed, low: usize) -> Base {
         let decomposition = &self.program.decompositions[decomposed.0];
         let taken = decomposition.bits - low.min(decomposition.bits);
-        if let Some(&(_, cell)) = decomposition.products.iter().find(|(bits, _)| *bits == taken) {
+        if let Some(&(_, cell)) = decomposition
+            .products
+            .iter()
+            .find(|(bits, _)| *bits == taken)
+        {
             return Base(cell);
         }
         let cell = self.cell();
-        self.program.decompositions[decomposed.0].products.push((taken, cell));
+        self.program.decompositions[decomposed.0]
+            .products
+            .push((taken, cell));
         Base(cell)
     }
 
@@ -649,11 +682,14 @@ pub struct Decomposed(usize);
 fn neighbours(ports: &[Port]) -> bool {
     let cells: Vec<Option<Cell>> = ports.iter().map(|port| port.cell()).collect();
     let first = cells.first().copied().flatten();
-    cells.iter().enumerate().all(|(i, cell)| match (cell, first) {
-        (Some(cell), Some(first)) => cell.0 == first.0 + i as u32,
-        (Some(_), None) => false,
-        (None, _) => true,
-    })
+    cells
+        .iter()
+        .enumerate()
+        .all(|(i, cell)| match (cell, first) {
+            (Some(cell), Some(first)) => cell.0 == first.0 + i as u32,
+            (Some(_), None) => false,
+            (None, _) => true,
+        })
 }
 
 /// The inverse of a two-adic generator's square root, and so on: factors with which the product over the bits of an index,
@@ -664,5 +700,7 @@ fn neighbours(ports: &[Port]) -> bool {
 #[must_use]
 pub fn inverse_point_factors(bits: usize) -> Vec<KoalaBear> {
     use p3_field::TwoAdicField;
-    (0..bits).map(|bit| KoalaBear::two_adic_generator(bit + 1).inverse()).collect()
+    (0..bits)
+        .map(|bit| KoalaBear::two_adic_generator(bit + 1).inverse())
+        .collect()
 }

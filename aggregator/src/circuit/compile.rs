@@ -113,7 +113,12 @@ impl Circuit {
         &self,
         mut source: impl Source,
     ) -> Result<Assignment, AggregatorError> {
-        assign::<E>(&self.program, self.air.layout(), self.log_height, &mut source)
+        assign::<E>(
+            &self.program,
+            self.air.layout(),
+            self.log_height,
+            &mut source,
+        )
     }
 }
 
@@ -198,7 +203,11 @@ impl<'a> Fixed<'a> {
         }
         if let Some((child, goes_on)) = permutation.sum_of {
             self.flag(before, fixed::HORNER[child]);
-            self.set(before, fixed::HORNER_ON[child], KoalaBear::from_bool(goes_on));
+            self.set(
+                before,
+                fixed::HORNER_ON[child],
+                KoalaBear::from_bool(goes_on),
+            );
         }
         if let Some(tail) = permutation.tail
             && let Some(place) = self.layout.tails.iter().position(|&known| known == tail)
@@ -233,7 +242,11 @@ impl<'a> Fixed<'a> {
             Role::Spell => self.flag(row, fixed::SPELL),
         }
         self.set(row, fixed::WORDS, KoalaBear::from_bool(line.words));
-        let reads = if line.role == Role::Spell { fixed::SPELL_READS } else { fixed::READS };
+        let reads = if line.role == Role::Spell {
+            fixed::SPELL_READS
+        } else {
+            fixed::READS
+        };
         self.set(row, reads, KoalaBear::from_bool(line.counted));
         if let Some(first) = line.first_packed {
             self.set(row, fixed::PACKED, KoalaBear::from_u32(first.number()));

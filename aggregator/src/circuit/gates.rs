@@ -80,7 +80,8 @@ fn public<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, builder: &mu
     let layout = row.layout;
     for child in 0..CHILDREN {
         for word in 0..layout.degree {
-            let public: AB::Expr = builder.public_values()[layout.public_power(child, 1, word)].into();
+            let public: AB::Expr =
+                builder.public_values()[layout.public_power(child, 1, word)].into();
             let here = row.at(layout.operand(child, word));
             builder.when_first_row().assert_eq(here, public);
         }
@@ -97,15 +98,20 @@ fn packing<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, builder: &m
     let pack = row.layout.pack();
     let words = row.operand_words();
     let in_a_row = OPERANDS * row.layout.degree;
-    let [first, second, spell] = [fixed::PACK_FIRST, fixed::PACK_SECOND, fixed::SPELL].map(|c| row.fixed(c));
+    let [first, second, spell] =
+        [fixed::PACK_FIRST, fixed::PACK_SECOND, fixed::SPELL].map(|c| row.fixed(c));
     let number = |place: usize| row.fixed(fixed::PACKED) + KoalaBear::from_usize(place);
     let count = |place: usize| Count::provided(row.fixed(fixed::PACKED_COUNT[place]));
     // A spelled cell may be read at places that only the proof decides: its words' ports then leave their counts to it.
     let spelled_count = Count::provided(
-        row.fixed(fixed::PACKED_COUNT[0]) + row.fixed(fixed::SPELL_READS) * row.at(row.layout.operand_reads(0)),
+        row.fixed(fixed::PACKED_COUNT[0])
+            + row.fixed(fixed::SPELL_READS) * row.at(row.layout.operand_reads(0)),
     );
     let cell = |place: usize, from: usize| {
-        Row::<'_, AB>::cell(number(place), words[from..from + CELL_WORDS].iter().cloned())
+        Row::<'_, AB>::cell(
+            number(place),
+            words[from..from + CELL_WORDS].iter().cloned(),
+        )
     };
     // Cells that start in a first row; the last of them may end in the second.
     let in_first = in_a_row.div_ceil(CELL_WORDS);
@@ -125,6 +131,10 @@ fn packing<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, builder: &m
         builder.push_exclusive_interaction(MEMORY, branches);
     }
     if in_first > 2 {
-        port(builder, cell(2, 2 * CELL_WORDS), row.fixed(fixed::PACKED_COUNT[2]));
+        port(
+            builder,
+            cell(2, 2 * CELL_WORDS),
+            row.fixed(fixed::PACKED_COUNT[2]),
+        );
     }
 }

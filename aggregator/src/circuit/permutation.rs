@@ -30,7 +30,11 @@ type LinearLayers = GenericPoseidon2LinearLayersKoalaBear;
 
 /// The groups of constraints, in order.
 pub(super) fn groups(layout: &Layout) -> Vec<(&'static str, usize)> {
-    let tails: usize = layout.tails.iter().map(|&tail| CELL_WORDS - usize::from(tail)).sum();
+    let tails: usize = layout
+        .tails
+        .iter()
+        .map(|&tail| CELL_WORDS - usize::from(tail))
+        .sum();
     vec![
         ("rounds", 2 * HALF_FULL_ROUNDS * STATE + PARTIAL_ROUNDS),
         ("capacity", CELL_WORDS),
@@ -56,7 +60,10 @@ fn rounds<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, builder: &mu
     let mut state: [AB::Expr; STATE] = core::array::from_fn(|i| row.at(i));
     let mut column = STATE;
     LinearLayers::external_linear_layer(&mut state);
-    let full = |state: &mut [AB::Expr; STATE], constants: &[KoalaBear; STATE], column: &mut usize, builder: &mut AB| {
+    let full = |state: &mut [AB::Expr; STATE],
+                constants: &[KoalaBear; STATE],
+                column: &mut usize,
+                builder: &mut AB| {
         for (word, &constant) in state.iter_mut().zip(constants) {
             *word = (word.clone() + constant).cube();
         }
@@ -166,7 +173,8 @@ fn sums<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, builder: &mut 
             }
             let here = row.next(Layout::HORNER + word) - block;
             builder.assert_zero(
-                row.fixed(fixed::HORNER[child]) * here - row.fixed(fixed::HORNER_ON[child]) * shifted,
+                row.fixed(fixed::HORNER[child]) * here
+                    - row.fixed(fixed::HORNER_ON[child]) * shifted,
             );
         }
     }

@@ -236,7 +236,9 @@ impl Program {
             match step {
                 Step::Permute(row) => {
                     let row = &self.permutations[row];
-                    [row.input, row.output, row.sum].into_iter().for_each(&mut visit);
+                    [row.input, row.output, row.sum]
+                        .into_iter()
+                        .for_each(&mut visit);
                     if let Some((number, _)) = row.bit {
                         visit(Port::Read(number));
                     }
@@ -249,7 +251,10 @@ impl Program {
                         next.role == Role::PackSecond || matches!(step, Step::Spell(..))
                     });
                     for line in core::iter::once(&self.lines[line]).chain(second) {
-                        line.ports.into_iter().chain(line.packed).for_each(&mut visit);
+                        line.ports
+                            .into_iter()
+                            .chain(line.packed)
+                            .for_each(&mut visit);
                     }
                 }
                 Step::Decompose(at) => {

@@ -68,7 +68,9 @@ impl Builder {
     }
 
     fn block(&mut self, link: Link, block: Block, tail: Option<usize>) -> Row {
-        let tail = tail.filter(|&tail| tail < CELL_WORDS).map(|tail| tail as u8);
+        let tail = tail
+            .filter(|&tail| tail < CELL_WORDS)
+            .map(|tail| tail as u8);
         if tail.is_some_and(|tail| !self.layout.tails.contains(&tail)) {
             self.unbound = Some("a short block of a length that the circuit did not announce");
         }
@@ -123,7 +125,11 @@ impl Builder {
     /// block whose words behind them are zero; with none it squeezes.
     pub fn duplex(&mut self, first: bool, block: Block, absorbed: usize) -> Row {
         let add = absorbed as u8;
-        let link = if first { Link::Start(add) } else { Link::Continue(add) };
+        let link = if first {
+            Link::Start(add)
+        } else {
+            Link::Continue(add)
+        };
         let tail = (absorbed == 0).then_some(0);
         self.block(link, block, tail)
     }
@@ -134,7 +140,11 @@ impl Builder {
         (0..width.div_ceil(CELL_WORDS))
             .map(|block| {
                 let words = (width - block * CELL_WORDS).min(CELL_WORDS);
-                let link = if block == 0 { Link::Start(0) } else { Link::Continue(0) };
+                let link = if block == 0 {
+                    Link::Start(0)
+                } else {
+                    Link::Continue(0)
+                };
                 let row = self.block(link, Block::Input(words), Some(words));
                 self.program.permutations[row.0].sum_of = child.map(|child| (child, block > 0));
                 row
@@ -146,7 +156,11 @@ impl Builder {
     pub fn hash_cells(&mut self, octets: &[Octet]) -> Octet {
         let mut last = None;
         for (block, &octet) in octets.iter().enumerate() {
-            let link = if block == 0 { Link::Start(0) } else { Link::Continue(0) };
+            let link = if block == 0 {
+                Link::Start(0)
+            } else {
+                Link::Continue(0)
+            };
             last = Some(self.block(link, Block::Cell(octet), None));
         }
         match last {

@@ -34,7 +34,10 @@ fn constant(k: KoalaBear) -> Affine {
 }
 
 fn element(x: Ext) -> Affine {
-    Affine { x: Some((ONE, x)), k: ZERO }
+    Affine {
+        x: Some((ONE, x)),
+        k: ZERO,
+    }
 }
 
 impl Affine {
@@ -86,7 +89,11 @@ pub(super) fn fold_constraints(
             }
         };
         // What several nodes use is computed once.
-        values.push(if uses > 1 { Value::Affine(affine(builder, value)) } else { value });
+        values.push(if uses > 1 {
+            Value::Affine(affine(builder, value))
+        } else {
+            value
+        });
     }
     let mut folded: Option<Ext> = None;
     for constraint in graph.constraints() {
@@ -125,13 +132,13 @@ fn add(builder: &mut Builder, x: Value, y: Value) -> Value {
                 k: x.k + y.k,
             }),
         },
-        (Value::Affine(term), Value::Sum([a, b], k)) | (Value::Sum([a, b], k), Value::Affine(term)) => {
-            match term.x {
-                None => Value::Sum([a, b], k + term.k),
-                Some(c) => Value::Affine(element(builder.linear([a, b, c], k + term.k))),
-            }
-        }
-        (Value::Affine(term), Value::Product(c, a, d)) | (Value::Product(c, a, d), Value::Affine(term)) => {
+        (Value::Affine(term), Value::Sum([a, b], k))
+        | (Value::Sum([a, b], k), Value::Affine(term)) => match term.x {
+            None => Value::Sum([a, b], k + term.k),
+            Some(c) => Value::Affine(element(builder.linear([a, b, c], k + term.k))),
+        },
+        (Value::Affine(term), Value::Product(c, a, d))
+        | (Value::Product(c, a, d), Value::Affine(term)) => {
             Value::Affine(element(product(builder, c, a, d, term)))
         }
         // Two that wait: the first does not.

@@ -33,7 +33,10 @@ pub(super) fn fold(
     rounds: &[Round],
     final_poly: &[Ext],
 ) {
-    let mut pending: Vec<_> = values.iter().map(|values| values.iter().copied().peekable()).collect();
+    let mut pending: Vec<_> = values
+        .iter()
+        .map(|values| values.iter().copied().peekable())
+        .collect();
     let zero = builder.constant(ZERO);
     let mut folded: Vec<Ext> = pending
         .iter_mut()
@@ -45,7 +48,14 @@ pub(super) fn fold(
         // The input that joins at the next height is weighted by β^arity.
         let weight = builder.power_of_two_power(round.beta, log_arity);
         for ((query, value), pending) in queries.iter().zip(&mut folded).zip(&mut pending) {
-            *value = fold_row(builder, shape, *query, *value, round, (height, shift, log_arity));
+            *value = fold_row(
+                builder,
+                shape,
+                *query,
+                *value,
+                round,
+                (height, shift, log_arity),
+            );
             if let Some((_, joining)) = pending.next_if(|(at, _)| *at == height - log_arity) {
                 *value = builder.mul_add(joining, weight, *value);
             }
@@ -60,7 +70,9 @@ pub(super) fn fold(
         let Some(&last) = coefficients.next() else {
             continue;
         };
-        let at_point = coefficients.fold(last, |sum, &coefficient| builder.mul_add(sum, point, coefficient));
+        let at_point = coefficients.fold(last, |sum, &coefficient| {
+            builder.mul_add(sum, point, coefficient)
+        });
         builder.assert_equal(at_point, *value);
     }
 }
@@ -92,7 +104,14 @@ fn fold_row(
     let elements = builder.unpack_counted(&octets, 1 << log_arity);
     let [from, above] = [shift, low].map(|low| builder.without_low_bits(query.bits, low));
     let weight = KoalaBear::TWO.exp_u64(log_arity as u64);
-    let place = builder.linear([(ONE, from.into()), (-weight, above.into()), (ZERO, from.into())], ZERO);
+    let place = builder.linear(
+        [
+            (ONE, from.into()),
+            (-weight, above.into()),
+            (ZERO, from.into()),
+        ],
+        ZERO,
+    );
     builder.pick_is(&elements, place, value);
 
     // s is the point of the row: the product over the bits above, every factor the square of the next bit's.

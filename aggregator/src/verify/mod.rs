@@ -71,7 +71,11 @@ pub fn verify(
     let replayed = builder.section("transcript", |builder| {
         replay(builder, shape, child, public_values, preprocessed)
     });
-    let numbers: Vec<Ext> = replayed.queries.iter().map(|query| query.number.into()).collect();
+    let numbers: Vec<Ext> = replayed
+        .queries
+        .iter()
+        .map(|query| query.number.into())
+        .collect();
     builder.part(&numbers);
 
     let mut points = BTreeMap::from([(Point::Zeta, replayed.zeta)]);
@@ -83,7 +87,9 @@ pub fn verify(
             .entry(Point::Next {
                 log_height: table.log_height,
             })
-            .or_insert_with(|| builder.linear([(generator, zeta), (zero, zeta), (zero, zeta)], zero));
+            .or_insert_with(|| {
+                builder.linear([(generator, zeta), (zero, zeta), (zero, zeta)], zero)
+            });
     }
     builder.section("constraints", |builder| {
         quotient::check(builder, shape, &replayed, public_values);
@@ -94,10 +100,19 @@ pub fn verify(
     });
     let values: Vec<Vec<(usize, Ext)>> = builder.section("openings", |builder| {
         let queries = replayed.queries.iter();
-        queries.map(|&query| openings.query(builder, query, &replayed.caps)).collect()
+        queries
+            .map(|&query| openings.query(builder, query, &replayed.caps))
+            .collect()
     });
     builder.section("folds", |builder| {
-        fold(builder, shape, &replayed.queries, &values, &replayed.rounds, &replayed.final_poly);
+        fold(
+            builder,
+            shape,
+            &replayed.queries,
+            &values,
+            &replayed.rounds,
+            &replayed.final_poly,
+        );
     });
     let parts = ProofParts {
         first,
@@ -175,7 +190,11 @@ fn replay(
     let mut terminals = Vec::new();
     if shape.has_lookups {
         permutation = Some(cap(builder, &mut transcript));
-        let tables = shape.tables.iter().filter(|table| !table.buses.is_empty()).count();
+        let tables = shape
+            .tables
+            .iter()
+            .filter(|table| !table.buses.is_empty())
+            .count();
         terminals = transcript.observe_input(builder, tables);
     }
     let alpha = transcript.sample_element(builder);
@@ -188,7 +207,9 @@ fn replay(
 
     transcript.observe_constants(builder, &shape.pcs_seed);
     let widths = || shape.batches.iter().flatten();
-    let all: usize = widths().map(|matrix| matrix.width * matrix.points.len()).sum();
+    let all: usize = widths()
+        .map(|matrix| matrix.width * matrix.points.len())
+        .sum();
     let mut values = transcript.observe_input(builder, all).into_iter();
     let claims = shape
         .batches
@@ -198,7 +219,9 @@ fn replay(
             matrices
                 .map(|matrix| {
                     let points = matrix.points.iter();
-                    points.map(|_| values.by_ref().take(matrix.width).collect()).collect()
+                    points
+                        .map(|_| values.by_ref().take(matrix.width).collect())
+                        .collect()
                 })
                 .collect()
         })

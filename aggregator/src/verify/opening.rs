@@ -19,6 +19,9 @@ use crate::circuit::{Base, Builder, Decomposed, Ext, Gate, Octet, PathIndex, Row
 const ONE: KoalaBear = KoalaBear::ONE;
 const ZERO: KoalaBear = KoalaBear::ZERO;
 
+/// Exponents of alpha, and how often each is added.
+type Exponents = BTreeMap<i64, i64>;
+
 /// A sampled query.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query {
@@ -42,7 +45,7 @@ pub(super) struct Openings<'a> {
     /// By height and point: the sum over the claimed values.
     claimed: BTreeMap<(usize, Point), Ext>,
     /// By batch, height, border and point: the exponents of alpha, with signs, by which `F` of the border is multiplied.
-    borders: BTreeMap<(usize, usize), BTreeMap<usize, BTreeMap<Point, BTreeMap<i64, i64>>>>,
+    borders: BTreeMap<(usize, usize), BTreeMap<usize, BTreeMap<Point, Exponents>>>,
     powers: BTreeMap<i64, Ext>,
     /// By batch, height, border, point and shift: coefficients made so far.
     coefficients: BTreeMap<(usize, usize, usize, Point, i64), Option<Ext>>,
@@ -134,7 +137,7 @@ impl<'a> Openings<'a> {
         &mut self,
         builder: &mut Builder,
         (batch, height, border, point): (usize, usize, usize, Point),
-        exponents: &BTreeMap<i64, i64>,
+        exponents: &Exponents,
         shift: i64,
     ) -> Option<Ext> {
         let key = (batch, height, border, point, shift);
@@ -157,14 +160,24 @@ impl<'a> Openings<'a> {
     }
 
     /// Opens a query's rows of all commitments. Returns the reduced opening of every height, tallest first.
-    pub(super) fn query(&mut self, builder: &mut Builder, query: Query, caps: &[Vec<Octet>]) -> Vec<(usize, Ext)> {
+    pub(super) fn query(
+        &mut self,
+        builder: &mut Builder,
+        query: Query,
+        caps: &[Vec<Octet>],
+    ) -> Vec<(usize, Ext)> {
         let mut sums: BTreeMap<(usize, Point), Ext> = BTreeMap::new();
         self.ends.clear();
         for (batch, cap) in caps.iter().enumerate() {
             self.batch(builder, query, batch, cap, &mut sums);
         }
         let shape = self.shape;
-        let mut all: Vec<usize> = shape.batches.iter().flatten().map(|m| m.log_height).collect();
+        let mut all: Vec<usize> = shape
+            .batches
+            .iter()
+            .flatten()
+            .map(|m| m.log_height)
+            .collect();
         all.sort_unstable_by(|a, b| b.cmp(a));
         all.dedup();
         all.into_iter()
@@ -228,7 +241,11 @@ impl<'a> Openings<'a> {
         let mut digest: Option<Octet> = None;
         for pair in levels.windows(2) {
             let (height, next) = (pair[0], pair[1]);
-            let width = matrices.iter().filter(|m| m.log_height == height).map(|m| m.width).sum();
+            let width = matrices
+                .iter()
+                .filter(|m| m.log_height == height)
+                .map(|m| m.width)
+                .sum();
             let rows = builder.hash_input(width, Some(self.child));
             self.borders(builder, batch, height, &rows, sums);
             let Some(&last) = rows.last() else {
@@ -268,13 +285,18 @@ impl<'a> Openings<'a> {
         rows: &[Row],
         sums: &mut BTreeMap<(usize, Point), Ext>,
     ) {
-        let borders = self.borders.get(&(batch, height)).cloned().unwrap_or_default();
+        let borders = self
+            .borders
+            .get(&(batch, height))
+            .cloned()
+            .unwrap_or_default();
         let end = borders.keys().next_back().copied().unwrap_or(0);
         for (border, points) in borders {
             let mut add = |openings: &mut Self, builder: &mut Builder, value: Ext, shift: i64| {
                 for (&point, exponents) in &points {
                     let key = (batch, height, border, point);
-                    let Some(coefficient) = openings.coefficient(builder, key, exponents, shift) else {
+                    let Some(coefficient) = openings.coefficient(builder, key, exponents, shift)
+                    else {
                         continue;
                     };
                     let sum = match sums.get(&(height, point)) {
@@ -325,17 +347,31 @@ pub(super) fn path_end(
     let to = builder.without_low_bits(query.bits, low + steps);
     let weight = KoalaBear::TWO.exp_u64(steps as u64);
     match cap_height {
-        None | Some(0) => builder.linear([(ONE, from.into()), (-weight, to.into()), (ZERO, from.into())], ZERO),
+        None | Some(0) => builder.linear(
+            [
+                (ONE, from.into()),
+                (-weight, to.into()),
+                (ZERO, from.into()),
+            ],
+            ZERO,
+        ),
         Some(cap_height) => {
             let above = builder.without_low_bits(query.bits, low + steps + cap_height);
             let weight_of_cap = KoalaBear::TWO.exp_u64(cap_height as u64);
             let place = builder.linear(
-                [(ONE, to.into()), (-weight_of_cap, above.into()), (ZERO, to.into())],
+                [
+                    (ONE, to.into()),
+                    (-weight_of_cap, above.into()),
+                    (ZERO, to.into()),
+                ],
                 ZERO,
             );
             let x = builder.x();
             let shifted = builder.mul(place, x);
-            builder.linear([(ONE, shifted), (ONE, from.into()), (-weight, to.into())], ZERO)
+            builder.linear(
+                [(ONE, shifted), (ONE, from.into()), (-weight, to.into())],
+                ZERO,
+            )
         }
     }
 }
@@ -350,6 +386,9 @@ pub(super) fn pair_factors(log_arity: usize) -> Vec<KoalaBear> {
     let root = KoalaBear::two_adic_generator(log_arity).inverse();
     let pairs = 1usize << (log_arity - 1);
     (0..pairs)
-        .map(|pair| root.exp_u64(p3_util::reverse_bits_len(pair, log_arity - 1) as u64).halve())
+        .map(|pair| {
+            root.exp_u64(p3_util::reverse_bits_len(pair, log_arity - 1) as u64)
+                .halve()
+        })
         .collect()
 }

@@ -14,7 +14,12 @@ const ZERO: KoalaBear = KoalaBear::ZERO;
 
 /// Asserts that every table's folded constraints are its quotient times the vanishing polynomial at zeta, and that the
 /// lookups' terminals sum to zero.
-pub(super) fn check(builder: &mut Builder, shape: &ProofShape, replayed: &Replayed, public_values: &[Vec<Base>]) {
+pub(super) fn check(
+    builder: &mut Builder,
+    shape: &ProofShape,
+    replayed: &Replayed,
+    public_values: &[Vec<Base>],
+) {
     let prefixes = lookup_prefixes(builder, shape, replayed);
     let zero = builder.constant(ZERO);
     let permutation_batch = shape.batches.len() - 1;
@@ -31,30 +36,47 @@ pub(super) fn check(builder: &mut Builder, shape: &ProofShape, replayed: &Replay
             looked += 1;
             let claims = &replayed.claims[permutation_batch][looked - 1];
             let rows = [&claims[0], &claims[1]];
-            rows.map(|row| row.chunks(shape.degree).map(|words| compose(builder, words)).collect::<Vec<Ext>>())
+            rows.map(|row| {
+                row.chunks(shape.degree)
+                    .map(|words| compose(builder, words))
+                    .collect::<Vec<Ext>>()
+            })
         });
         let selectors = Selectors::new(builder, replayed.zeta, table.log_height);
         let opened = |rows: &[Vec<Ext>], column: usize, next: bool| {
-            rows.get(usize::from(next)).and_then(|row| row.get(column)).copied().unwrap_or(zero)
+            rows.get(usize::from(next))
+                .and_then(|row| row.get(column))
+                .copied()
+                .unwrap_or(zero)
         };
-        let folded = fold_constraints(builder, &table.graph, replayed.alpha, |builder, input| match input {
-            Input::Main { column, next } => opened(main, column, next),
-            Input::Preprocessed { column, next } => preprocessed.map_or(zero, |rows| opened(rows, column, next)),
-            Input::Permutation { column, next } => permutation
-                .as_ref()
-                .map_or(zero, |rows| opened(rows, column, next)),
-            Input::Periodic(column) => periodic(builder, table, column, replayed.zeta),
-            Input::Public(index) => public_values[place].get(index).map_or(zero, |&value| value.into()),
-            Input::Challenge(index) => match (index % 2, replayed.lookup) {
-                (0, _) => prefixes[table.buses[index / 2]],
-                (_, Some((_, beta))) => beta,
-                (_, None) => zero,
-            },
-            Input::Terminal(_) => replayed.terminals[looked - 1],
-            Input::IsFirstRow => selectors.first,
-            Input::IsLastRow => selectors.last,
-            Input::IsTransition => selectors.transition,
-        });
+        let folded =
+            fold_constraints(
+                builder,
+                &table.graph,
+                replayed.alpha,
+                |builder, input| match input {
+                    Input::Main { column, next } => opened(main, column, next),
+                    Input::Preprocessed { column, next } => {
+                        preprocessed.map_or(zero, |rows| opened(rows, column, next))
+                    }
+                    Input::Permutation { column, next } => permutation
+                        .as_ref()
+                        .map_or(zero, |rows| opened(rows, column, next)),
+                    Input::Periodic(column) => periodic(builder, table, column, replayed.zeta),
+                    Input::Public(index) => public_values[place]
+                        .get(index)
+                        .map_or(zero, |&value| value.into()),
+                    Input::Challenge(index) => match (index % 2, replayed.lookup) {
+                        (0, _) => prefixes[table.buses[index / 2]],
+                        (_, Some((_, beta))) => beta,
+                        (_, None) => zero,
+                    },
+                    Input::Terminal(_) => replayed.terminals[looked - 1],
+                    Input::IsFirstRow => selectors.first,
+                    Input::IsLastRow => selectors.last,
+                    Input::IsTransition => selectors.transition,
+                },
+            );
         let quotient = recompose(builder, table, chunks, selectors.power);
         let gate = Gate {
             qa: ONE,

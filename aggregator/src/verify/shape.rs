@@ -118,13 +118,19 @@ impl ProofShape {
                 next: !air.main_next_row_columns().is_empty(),
                 preprocessed_next: !air.preprocessed_next_row_columns().is_empty(),
                 buses,
-                periodic: air.periodic_columns().iter().map(|column| interpolate(column)).collect(),
+                periodic: air
+                    .periodic_columns()
+                    .iter()
+                    .map(|column| interpolate(column))
+                    .collect(),
             });
         }
         let mut shape = Self {
             parameters: *parameters,
             degree,
-            has_preprocessed: tables.iter().any(|table| table.graph.layout().preprocessed > 0),
+            has_preprocessed: tables
+                .iter()
+                .any(|table| table.graph.layout().preprocessed > 0),
             has_lookups: tables.iter().any(|table| !table.buses.is_empty()),
             tables,
             batches: Vec::new(),
@@ -137,7 +143,12 @@ impl ProofShape {
             fri_seed: Vec::new(),
         };
         shape.batches = shape.all_batches();
-        let mut heights: Vec<usize> = shape.batches.iter().flatten().map(|m| m.log_height).collect();
+        let mut heights: Vec<usize> = shape
+            .batches
+            .iter()
+            .flatten()
+            .map(|m| m.log_height)
+            .collect();
         heights.sort_unstable_by(|a, b| b.cmp(a));
         heights.dedup();
         shape.log_max_height = heights.first().copied().unwrap_or(0);
@@ -159,7 +170,11 @@ impl ProofShape {
                 widths.push(group.map(|matrix| matrix.width).sum());
             }
         }
-        widths.extend(self.log_arities.iter().map(|&log_arity| self.degree << log_arity));
+        widths.extend(
+            self.log_arities
+                .iter()
+                .map(|&log_arity| self.degree << log_arity),
+        );
         // A transcript may squeeze twice in a row: a block of no words.
         let mut tails: Vec<u8> = widths.into_iter().map(|width| (width % 8) as u8).collect();
         tails.retain(|&tail| tail != 0);
@@ -185,7 +200,10 @@ impl ProofShape {
             }
         };
         let tables = &self.tables;
-        let main = tables.iter().map(|t| matrix(t, t.graph.layout().main, t.next)).collect();
+        let main = tables
+            .iter()
+            .map(|t| matrix(t, t.graph.layout().main, t.next))
+            .collect();
         let quotient = tables
             .iter()
             .flat_map(|t| (0..1 << t.log_chunks).map(move |_| matrix(t, self.degree, false)))
@@ -215,7 +233,12 @@ impl ProofShape {
             claimed_evaluation_counts: self
                 .batches
                 .iter()
-                .map(|batch| batch.iter().map(|m| vec![m.width; m.points.len()]).collect())
+                .map(|batch| {
+                    batch
+                        .iter()
+                        .map(|m| vec![m.width; m.points.len()])
+                        .collect()
+                })
                 .collect(),
             batch_pow_bits: self.parameters.batch_pow_bits,
         }
@@ -254,9 +277,18 @@ where
     let gadget = LogUpGadget::new();
     let unpacked = Lookups::from_air::<E, A>(air);
     let layout = AirLayout::from_air(air);
-    let log_chunks =
-        get_log_num_quotient_chunks::<_, E, A, _>(air, layout, 1 << log_height, &unpacked, 0, &gadget);
-    (unpacked.pack_same_bus(&gadget, (1 << log_chunks) + 1), log_chunks)
+    let log_chunks = get_log_num_quotient_chunks::<_, E, A, _>(
+        air,
+        layout,
+        1 << log_height,
+        &unpacked,
+        0,
+        &gadget,
+    );
+    (
+        unpacked.pack_same_bus(&gadget, (1 << log_chunks) + 1),
+        log_chunks,
+    )
 }
 
 /// Buses of each table's lookups, how many there are, and the widest message (p3-batch-stark, `transcript.rs`).
@@ -273,7 +305,8 @@ fn number_buses(lookups: &[Lookups<KoalaBear>]) -> (Vec<Vec<usize>>, usize, usiz
                     let fresh = next;
                     match &lookup.kind {
                         Kind::Global(name) => {
-                            if let Some((_, known)) = names.iter().find(|(known, _)| known == name) {
+                            if let Some((_, known)) = names.iter().find(|(known, _)| known == name)
+                            {
                                 return *known;
                             }
                             names.push((name.clone(), fresh));

@@ -7,8 +7,8 @@
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
 
-use crate::circuit::{Base, Block, Builder, Decomposed, Ext, Octet, Row};
 use crate::circuit::layout::CELL_WORDS;
+use crate::circuit::{Base, Block, Builder, Decomposed, Ext, Octet, Row};
 
 /// A transcript. Its permutations follow each other: nothing else may be hashed until it is done.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +53,8 @@ impl Transcript {
     pub(super) fn observe_input(&mut self, builder: &mut Builder, count: usize) -> Vec<Ext> {
         self.forget();
         let (degree, period) = (builder.degree(), builder.elements_in_whole_cells());
-        let aligns = |spelled: &usize| (self.absorbed.len() + spelled * degree).is_multiple_of(CELL_WORDS);
+        let aligns =
+            |spelled: &usize| (self.absorbed.len() + spelled * degree).is_multiple_of(CELL_WORDS);
         let spelled = (0..=count.min(CELL_WORDS)).find(aligns).unwrap_or(count);
         let whole = (count - spelled) / period * period;
         let mut elements = self.observe_spelled(builder, spelled);
@@ -73,7 +74,10 @@ impl Transcript {
             return Vec::new();
         }
         let (elements, octets) = builder.input_elements(count);
-        let words: Vec<Base> = octets.into_iter().flat_map(|octet| builder.spell(octet)).collect();
+        let words: Vec<Base> = octets
+            .into_iter()
+            .flat_map(|octet| builder.spell(octet))
+            .collect();
         self.observe_all(builder, &words[..count * builder.degree()]);
         elements
     }
@@ -121,12 +125,18 @@ impl Transcript {
 
     /// An element of the challenge field.
     pub(super) fn sample_element(&mut self, builder: &mut Builder) -> Ext {
-        let words: Vec<Base> = (0..builder.degree()).map(|_| self.sample(builder)).collect();
+        let words: Vec<Base> = (0..builder.degree())
+            .map(|_| self.sample(builder))
+            .collect();
         builder.compose(&words)
     }
 
     /// A word's canonical bits.
-    pub(super) fn sample_bits(&mut self, builder: &mut Builder, factors: &[KoalaBear]) -> (Base, Decomposed) {
+    pub(super) fn sample_bits(
+        &mut self,
+        builder: &mut Builder,
+        factors: &[KoalaBear],
+    ) -> (Base, Decomposed) {
         let word = self.sample(builder);
         let bits = builder.decompose(word, factors.to_vec());
         (word, bits)

@@ -79,7 +79,14 @@ fn zero_has_no_inverse<E: Extension<F>>() {
     let (values, _) = builder.input_elements(1);
     builder.inverse(values[0]);
     publish(&mut builder);
-    let error = run::<E>(builder, 5, &E::zero_vec(1).into_iter().flat_map(words).collect::<Vec<_>>());
+    let error = run::<E>(
+        builder,
+        5,
+        &E::zero_vec(1)
+            .into_iter()
+            .flat_map(words)
+            .collect::<Vec<_>>(),
+    );
     assert!(error.unwrap_err().contains("gate"));
 }
 
@@ -112,7 +119,10 @@ fn packing_keeps_words<E: Extension<F>>(count: usize) {
         }
     }
     // An element composed of its words is the element.
-    let spelled: Vec<_> = octets.iter().flat_map(|&octet| builder.spell(octet)).collect();
+    let spelled: Vec<_> = octets
+        .iter()
+        .flat_map(|&octet| builder.spell(octet))
+        .collect();
     for (words, &element) in spelled.chunks(degree).zip(&elements) {
         let composed = builder.compose(words);
         builder.assert_equal(composed, element);
@@ -132,7 +142,17 @@ fn packing() {
 #[test]
 fn numbers_have_one_decomposition() {
     let p = F::ORDER_U32;
-    for number in [0, 1, 2, 12345, (1 << 24) - 1, 1 << 24, p - 1, p - 2, 0x7e00_0000] {
+    for number in [
+        0,
+        1,
+        2,
+        12345,
+        (1 << 24) - 1,
+        1 << 24,
+        p - 1,
+        p - 2,
+        0x7e00_0000,
+    ] {
         let mut builder = Builder::new(KoalaBear5::RULE, &[]);
         let (words, _) = builder.input_words();
         let bits = builder.decompose(words[0], inverse_point_factors(10));
@@ -154,43 +174,83 @@ fn numbers_have_one_decomposition() {
 
 #[test]
 fn ranges_end_where_they_say() {
-    for (number, fits) in [(0, true), (65535, true), (65536, false), (F::ORDER_U32 - 1, false)] {
+    for (number, fits) in [
+        (0, true),
+        (65535, true),
+        (65536, false),
+        (F::ORDER_U32 - 1, false),
+    ] {
         let mut builder = Builder::new(KoalaBear5::RULE, &[]);
         let (words, _) = builder.input_words();
         builder.assert_bits(words[0], 16);
         publish(&mut builder);
         let mut inputs = vec![F::ZERO; 8];
         inputs[0] = f(number);
-        assert_eq!(run::<KoalaBear5>(builder, 5, &inputs).is_ok(), fits, "{number}");
+        assert_eq!(
+            run::<KoalaBear5>(builder, 5, &inputs).is_ok(),
+            fits,
+            "{number}"
+        );
     }
 }
 
 /// A sponge, its sum, and a path to a cap, against p3's own tree.
-fn opening<E: Extension<F>>(width: usize, cap_height: usize, wrong: Option<usize>) -> Result<(), String> {
+fn opening<E: Extension<F>>(
+    width: usize,
+    cap_height: usize,
+    wrong: Option<usize>,
+) -> Result<(), String> {
     const LOG_HEIGHT: usize = 5;
     let mmcs = <Poseidon2Merkle as MerkleScheme<F>>::mmcs(cap_height);
-    let matrix = RowMajorMatrix::new((0..width << LOG_HEIGHT).map(|i| f(i as u32 * 7 + 1)).collect(), width);
+    let matrix = RowMajorMatrix::new(
+        (0..width << LOG_HEIGHT)
+            .map(|i| f(i as u32 * 7 + 1))
+            .collect(),
+        width,
+    );
     let (cap, tree) = mmcs.commit(vec![matrix]);
     let index = 0b10110;
     let opening = mmcs.open_batch(index, &tree);
-    let dimensions = [Dimensions { width, height: 1 << LOG_HEIGHT }];
-    mmcs.verify_batch(&cap, &dimensions, index, BatchOpeningRef::new(&opening.opened_values, &opening.opening_proof))
-        .unwrap();
+    let dimensions = [Dimensions {
+        width,
+        height: 1 << LOG_HEIGHT,
+    }];
+    mmcs.verify_batch(
+        &cap,
+        &dimensions,
+        index,
+        BatchOpeningRef::new(&opening.opened_values, &opening.opening_proof),
+    )
+    .unwrap();
 
     let mut builder = Builder::new(E::RULE, &[(width % 8) as u8]);
     let (challenge, _) = builder.input_elements(1);
     builder.set_challenge(0, challenge[0]);
-    let digests: Vec<Octet> = builder.input_cap(1 << cap_height).into_iter().map(|(_, octet)| octet).collect();
+    let digests: Vec<Octet> = builder
+        .input_cap(1 << cap_height)
+        .into_iter()
+        .map(|(_, octet)| octet)
+        .collect();
     let (number, _) = builder.input_words();
     let bits = builder.decompose(number[0], Vec::new());
-    let (low, high) = (builder.without_low_bits(bits, 0), builder.without_low_bits(bits, LOG_HEIGHT - cap_height));
+    let (low, high) = (
+        builder.without_low_bits(bits, 0),
+        builder.without_low_bits(bits, LOG_HEIGHT - cap_height),
+    );
     let x = builder.x();
     let shift = F::from_u32(1 << (LOG_HEIGHT - cap_height));
-    let path = builder.linear([(F::ONE, low.into()), (-shift, high.into()), (F::ZERO, x)], F::ZERO);
+    let path = builder.linear(
+        [(F::ONE, low.into()), (-shift, high.into()), (F::ZERO, x)],
+        F::ZERO,
+    );
     let end = builder.mul_add(high.into(), x, path);
     let rows = builder.hash_input(width, Some(0));
     let sum = builder.sum(*rows.last().unwrap());
-    let path = PathIndex { number: number[0], first_bit: 0, end };
+    let path = PathIndex {
+        number: number[0],
+        first_bit: 0,
+        end,
+    };
     let last = builder.climb(*rows.last().unwrap(), LOG_HEIGHT - cap_height, path);
     builder.assert_in_cap(last, &digests);
     let (expected, _) = builder.input_elements(1);
@@ -209,7 +269,16 @@ fn opening<E: Extension<F>>(width: usize, cap_height: usize, wrong: Option<usize
         .sum();
     let mut inputs = words(challenge);
     inputs.extend(cap.roots().iter().flatten());
-    inputs.extend([f(index as u32), F::ZERO, F::ZERO, F::ZERO, F::ZERO, F::ZERO, F::ZERO, F::ZERO]);
+    inputs.extend([
+        f(index as u32),
+        F::ZERO,
+        F::ZERO,
+        F::ZERO,
+        F::ZERO,
+        F::ZERO,
+        F::ZERO,
+        F::ZERO,
+    ]);
     inputs.extend(row);
     inputs.extend(opening.opening_proof.iter().flatten());
     inputs.extend(words(sum));
@@ -239,7 +308,11 @@ fn every_wrong_word_of_an_opening_is_noticed() {
         // The digest of the cap that this path does not meet is nobody's business here.
         let unused = degree..degree + 8;
         let result = opening::<KoalaBear5>(width, 1, Some(wrong));
-        assert_eq!(result.is_ok(), unused.contains(&wrong), "{wrong}: {result:?}");
+        assert_eq!(
+            result.is_ok(),
+            unused.contains(&wrong),
+            "{wrong}: {result:?}"
+        );
     }
 }
 
@@ -255,7 +328,9 @@ fn hashes_of_cells_are_those_of_p3() {
     }
     publish(&mut builder);
     let mut inputs: Vec<F> = (0..24).map(|i| f(i + 1)).collect();
-    let sponge = p3_symmetric::PaddingFreeSponge::<_, 16, 8, 8>::new(<F as starkwright_hal::HalField>::poseidon2_16());
+    let sponge = p3_symmetric::PaddingFreeSponge::<_, 16, 8, 8>::new(
+        <F as starkwright_hal::HalField>::poseidon2_16(),
+    );
     let digest: [F; 8] = sponge.hash_iter(inputs.clone());
     inputs.extend(digest);
     run::<KoalaBear5>(builder, 6, &inputs).unwrap();

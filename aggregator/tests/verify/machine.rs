@@ -60,13 +60,20 @@ where
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
     let circuit = circuit::<E>();
-    let input: Vec<Val> = (0..circuit.inputs()).map(|i| Val::from_usize(1000 + i * i)).collect();
+    let input: Vec<Val> = (0..circuit.inputs())
+        .map(|i| Val::from_usize(1000 + i * i))
+        .collect();
     let assignment = circuit.assign::<E>(input.as_slice()).unwrap();
     let parameters = parameters(E::DIMENSION, cap_height);
     let device = Cpu::<Val>::new();
     let airs = vec![circuit.air().clone()];
-    let prover =
-        BatchProver::<Val, E, Poseidon2Merkle, _, _>::setup(&device, &parameters, airs, vec![LOG_HEIGHT]).unwrap();
+    let prover = BatchProver::<Val, E, Poseidon2Merkle, _, _>::setup(
+        &device,
+        &parameters,
+        airs,
+        vec![LOG_HEIGHT],
+    )
+    .unwrap();
     let public_values = vec![assignment.public_values];
     let proof = prover.prove(&[&assignment.trace], &public_values).unwrap();
     let preprocessed = prover.preprocessed().unwrap().roots().to_vec();
@@ -84,12 +91,21 @@ where
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
     pub(crate) fn shape(&self) -> ProofShape {
-        ProofShape::new::<E, _>(&[self.circuit.air().clone()], &[LOG_HEIGHT], &self.parameters).unwrap()
+        ProofShape::new::<E, _>(
+            &[self.circuit.air().clone()],
+            &[LOG_HEIGHT],
+            &self.parameters,
+        )
+        .unwrap()
     }
 
     pub(crate) fn verify_natively(&self) -> Result<(), ProverError> {
         let airs = vec![self.circuit.air().clone()];
-        BatchVerifier::<Val, E, Poseidon2Merkle, _>::setup(&self.parameters, airs, vec![LOG_HEIGHT])?
-            .verify(&self.proof, &self.public_values)
+        BatchVerifier::<Val, E, Poseidon2Merkle, _>::setup(
+            &self.parameters,
+            airs,
+            vec![LOG_HEIGHT],
+        )?
+        .verify(&self.proof, &self.public_values)
     }
 }

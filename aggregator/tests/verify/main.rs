@@ -38,13 +38,25 @@ impl Verifier {
         let mut builder = Builder::new(E::RULE, &shape.tails());
         let cap = builder.input_cap(proven.preprocessed.len());
         let values = proven.public_values[0].len();
-        let words: Vec<_> = (0..values.div_ceil(8)).flat_map(|_| builder.input_words().0).collect();
-        let (parts, challenge) = verify(&mut builder, &shape, 0, &[words[..values].to_vec()], Some(&cap));
+        let words: Vec<_> = (0..values.div_ceil(8))
+            .flat_map(|_| builder.input_words().0)
+            .collect();
+        let (parts, challenge) = verify(
+            &mut builder,
+            &shape,
+            0,
+            &[words[..values].to_vec()],
+            Some(&cap),
+        );
         let statement = cap[0].1;
         builder.publish(statement, [challenge, challenge]);
         println!("{:?}: {:?}", builder.cost(), builder.sections());
         let circuit = builder.compile(log_height).unwrap();
-        Self { circuit, shape, parts }
+        Self {
+            circuit,
+            shape,
+            parts,
+        }
     }
 
     fn check<E: Extension<Val>>(&self, proven: &Proven<E>) -> Result<(), String> {
@@ -53,7 +65,10 @@ impl Verifier {
             proven,
             words: ProofWords::new(&self.shape, &proven.proof),
         };
-        let assignment = self.circuit.assign::<E>(source).map_err(|error| error.to_string())?;
+        let assignment = self
+            .circuit
+            .assign::<E>(source)
+            .map_err(|error| error.to_string())?;
         let preprocessed = self.circuit.air().preprocessed_trace();
         let table = TableWitness {
             air: self.circuit.air(),

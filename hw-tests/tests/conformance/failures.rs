@@ -283,7 +283,7 @@ fn quotient_rows(device: &OpenCl) -> Result<(), ProverError> {
         &QUICK,
         Failure::default(),
         Phases::default(),
-    );
+    )?;
     let domain = |log_height: usize| {
         <Pcs as p3_commit::Pcs<KoalaBear5, Challenger>>::natural_domain_for_degree(
             &pcs,

@@ -50,7 +50,9 @@ fn offline() {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         // Opened anew: nothing but what the export itself asks for is in its folder.
         let exporter = opened.target.open().map_err(|error| error.to_string())?;
-        let exported = exporter.export_programs(folder.path()).map_err(|error| error.to_string())?;
+        let exported = exporter
+            .export_programs(folder.path())
+            .map_err(|error| error.to_string())?;
         let device = without_compiler(&opened.target, folder.path())?;
         let wanted = proofs(&opened.device, 5).map_err(|error| error.to_string())?;
         let got = proofs(&device, 5).map_err(|error| error.to_string())?;

@@ -233,9 +233,11 @@ where
     if table.air.num_periodic_columns() != 0 {
         return fail("periodic columns are not supported by this evaluator");
     }
-    let (fixed_width, fixed_height) = table.preprocessed.map_or((0, table.trace.height()), |matrix| {
-        (matrix.width, matrix.height())
-    });
+    let (fixed_width, fixed_height) = table
+        .preprocessed
+        .map_or((0, table.trace.height()), |matrix| {
+            (matrix.width, matrix.height())
+        });
     if fixed_width != table.air.preprocessed_width() || fixed_height != table.trace.height() {
         return fail("the preprocessed columns are not the table's");
     }
