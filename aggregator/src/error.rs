@@ -127,6 +127,9 @@ pub enum AggregatorError {
         /// What differs.
         what: &'static str,
     },
+    /// A child's key is none of those that the tree allows.
+    #[error("the child's key is not one of the keys that this tree allows")]
+    UnknownKey,
     /// The constraints of a table could not be lowered.
     #[error(transparent)]
     Lowering(#[from] LoweringError),

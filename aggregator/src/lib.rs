@@ -15,6 +15,7 @@
 //! | [`schedule`] | a pure scheduler without a clock: takes leaves in any order, says which joins are ready |
 //! | [`circuit`] | circuits over the challenge field, compiled to one table |
 //! | [`verify`] | the verifier of p3-batch-stark as a circuit |
+//! | [`node`] | lift, shrink, join: circuits that verify proofs, and their keys |
 //!
 //! Since the shape of the tree is fixed, the final statement, and with it the final proof, is the
 //! same whatever came first or was interrupted.
@@ -54,6 +55,7 @@
 
 pub mod circuit;
 mod error;
+pub mod node;
 pub mod schedule;
 pub mod statement;
 pub mod tree;

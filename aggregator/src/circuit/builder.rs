@@ -154,6 +154,11 @@ impl Builder {
         Ext(out)
     }
 
+    /// As [`Self::gate`], where the value is known to lie in the base field.
+    pub fn gate_base(&mut self, gate: Gate<KoalaBear>, a: Ext, b: Ext, d: Ext) -> Base {
+        Base(self.gate(gate, a, b, d).0)
+    }
+
     /// Asserts that a gate's value is `o`.
     pub fn assert_gate(&mut self, gate: Gate<KoalaBear>, a: Ext, b: Ext, d: Ext, o: Ext) {
         let o = self.read(o.0);
@@ -249,6 +254,12 @@ impl Builder {
             ..Gate::default()
         };
         self.gate(gate, a, b, d)
+    }
+
+    /// A sum of multiples of two elements of the base field.
+    pub fn sum_base(&mut self, [(la, a), (lb, b)]: [(KoalaBear, Base); 2]) -> Base {
+        let (a, b) = (Ext::from(a), Ext::from(b));
+        Base(self.linear([(la, a), (lb, b), (KoalaBear::ZERO, a)], KoalaBear::ZERO).0)
     }
 
     /// `a + b`.
@@ -567,9 +578,14 @@ impl Builder {
         self.take_apart(number, ELEMENT_BITS, true, factors)
     }
 
+    /// Takes a number below `2^bits` apart, for at most 30 bits; unsatisfiable for others.
+    pub fn decompose_short(&mut self, number: Base, bits: usize) -> Decomposed {
+        self.take_apart(number, bits.min(ELEMENT_BITS - 1), false, Vec::new())
+    }
+
     /// Asserts that a number is below `2^bits`, for at most 30 bits.
     pub fn assert_bits(&mut self, number: Base, bits: usize) {
-        self.take_apart(number, bits.min(ELEMENT_BITS - 1), false, Vec::new());
+        self.decompose_short(number, bits);
     }
 
     fn take_apart(

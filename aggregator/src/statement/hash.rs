@@ -15,7 +15,7 @@
 //! | item | 24 | `ITEM`, machine id, version, 0, length (4); Keccak-256 digest (16 limbs) |
 //! | accumulator | 24 | `ACCU`, 0, 0, 0, position (4); old (8); item (8) |
 //! | list | 24 | `LIST`, 0 seven times; left list (8); right list (8) |
-//! | statement | 52 | the encoding, [`super::layout`]; its tag is `TREE` |
+//! | statement | 56 | the encoding, [`super::layout`]; its tag is `TREE` |
 //!
 //! A tag is its four letters as a big-endian number.
 

@@ -14,6 +14,7 @@
 //! | 32..40 | list digest |
 //! | 40..48 | root of allowed keys |
 //! | 48..52 | count |
+//! | 52..56 | zeros, so that whole blocks are hashed |
 
 /// The tag.
 pub const TAG: usize = 0;
@@ -37,5 +38,7 @@ pub const LIST: usize = 32;
 pub const ALLOWED_ROOT: usize = 40;
 /// Count.
 pub const COUNT: usize = 48;
+/// Zeros up to the end.
+pub const PADDING: usize = 52;
 /// Number of elements.
-pub const STATEMENT_LEN: usize = 52;
+pub const STATEMENT_LEN: usize = 56;

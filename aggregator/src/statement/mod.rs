@@ -122,6 +122,9 @@ impl TreeStatement {
         if item(layout::TAG) != hash::STATEMENT_TAG {
             return Err(wrong(layout::TAG));
         }
+        if let Some(index) = (layout::PADDING..STATEMENT_LEN).find(|&index| item(index) != 0) {
+            return Err(wrong(index));
+        }
         let statement = Self {
             level: match bit(layout::LEVEL)? {
                 false => Level::Segments,
