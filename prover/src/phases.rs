@@ -19,6 +19,10 @@ pub enum Phase {
     Trace,
     /// Low-degree extension and Merkle tree, of traces, lookup columns and quotient chunks.
     Commit,
+    /// The extension alone, where phases are [split](Phases::split).
+    Lde,
+    /// The tree alone, where phases are [split](Phases::split).
+    Tree,
     /// Columns of the lookup argument.
     Lookup,
     /// Constraints over the quotient domain, and the extension of the quotient's chunks.
@@ -44,6 +48,8 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Trace => "trace generation",
             Self::Commit => "LDE and tree",
+            Self::Lde => "LDE",
+            Self::Tree => "tree",
             Self::Lookup => "lookup columns",
             Self::Quotient => "quotient",
             Self::Evaluate => "opening: claimed values",
@@ -68,6 +74,7 @@ pub struct Phases(Arc<Mutex<Laps>>);
 struct Laps {
     last: Instant,
     committed: bool,
+    split: bool,
     seconds: PhaseSeconds,
 }
 
@@ -76,6 +83,7 @@ impl Default for Phases {
         Self(Arc::new(Mutex::new(Laps {
             last: Instant::now(),
             committed: false,
+            split: false,
             seconds: PhaseSeconds::new(),
         })))
     }
@@ -93,6 +101,17 @@ impl Phases {
             laps.last = Instant::now();
             laps.committed = false;
         });
+    }
+
+    /// From now on extensions and trees are timed apart. That waits for the device between them, and so costs time.
+    pub fn split(&self) {
+        self.with(|laps| laps.split = true);
+    }
+
+    /// Whether extensions and trees are timed apart.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        self.with(|laps| laps.split)
     }
 
     /// Charges the time since the last lap to a phase.

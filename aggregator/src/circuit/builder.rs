@@ -259,7 +259,10 @@ impl Builder {
     /// A sum of multiples of two elements of the base field.
     pub fn sum_base(&mut self, [(la, a), (lb, b)]: [(KoalaBear, Base); 2]) -> Base {
         let (a, b) = (Ext::from(a), Ext::from(b));
-        Base(self.linear([(la, a), (lb, b), (KoalaBear::ZERO, a)], KoalaBear::ZERO).0)
+        Base(
+            self.linear([(la, a), (lb, b), (KoalaBear::ZERO, a)], KoalaBear::ZERO)
+                .0,
+        )
     }
 
     /// `a + b`.

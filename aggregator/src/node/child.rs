@@ -3,8 +3,8 @@
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
 use starkwright_hal::Extension;
-use starkwright_prover::challenger::Protocol;
 use starkwright_hal::Poseidon2Merkle;
+use starkwright_prover::challenger::Protocol;
 
 use super::key::{AllowedKeys, KEY_TREE_DEPTH, NodeKey};
 use super::proof::NodeProof;
@@ -28,7 +28,10 @@ pub(super) fn public_values(builder: &mut Builder, statement: Octet) -> Vec<Base
     }
     let mut words = builder.spell(statement).to_vec();
     let octets = builder.pack_elements(&powers);
-    let spelled: Vec<Base> = octets.into_iter().flat_map(|octet| builder.spell(octet)).collect();
+    let spelled: Vec<Base> = octets
+        .into_iter()
+        .flat_map(|octet| builder.spell(octet))
+        .collect();
     words.extend(&spelled[..powers.len() * builder.degree()]);
     words
 }
@@ -38,7 +41,10 @@ pub(super) fn challenge_words<E: Extension<KoalaBear>>(proof: &NodeProof<E>) -> 
 where
     Poseidon2Merkle: Protocol<KoalaBear, E>,
 {
-    let words = proof.challenges.iter().flat_map(|challenge| challenge.as_basis_coefficients_slice());
+    let words = proof
+        .challenges
+        .iter()
+        .flat_map(|challenge| challenge.as_basis_coefficients_slice());
     words.copied().collect()
 }
 
@@ -66,7 +72,10 @@ pub(super) fn allowed_key(builder: &mut Builder, cap_digests: usize, allowed_roo
 ///
 /// # Errors
 /// [`AggregatorError::UnknownKey`] for a key that is not in the set.
-pub(super) fn key_words(key: &NodeKey, allowed: &AllowedKeys) -> Result<Vec<KoalaBear>, AggregatorError> {
+pub(super) fn key_words(
+    key: &NodeKey,
+    allowed: &AllowedKeys,
+) -> Result<Vec<KoalaBear>, AggregatorError> {
     let (place, siblings) = allowed.path(key).ok_or(AggregatorError::UnknownKey)?;
     let mut words = key.head().to_vec();
     words.extend(key.cap.iter().flatten());

@@ -42,7 +42,9 @@ where
         let mut builder = uniform.builder::<E>();
         let cap_digests = 1 << uniform.parameters().cap_height;
         let children = [0, 1].map(|_| Statement::read(&mut builder));
-        let statement = builder.section("statement", |builder| join(builder, &children[0], &children[1]));
+        let statement = builder.section("statement", |builder| {
+            join(builder, &children[0], &children[1])
+        });
         let inputs = [0, 1].map(|child: usize| {
             let statement = &children[child];
             let values = public_values(&mut builder, statement.digest);
@@ -51,10 +53,15 @@ where
             });
             (values, cap)
         });
-        let mut children = inputs.into_iter().enumerate().map(|(child, (values, cap))| {
-            verify(&mut builder, uniform.shape(), child, &[values], Some(&cap))
-        });
-        let (Some((left, left_challenge)), Some((right, right_challenge))) = (children.next(), children.next()) else {
+        let mut children = inputs
+            .into_iter()
+            .enumerate()
+            .map(|(child, (values, cap))| {
+                verify(&mut builder, uniform.shape(), child, &[values], Some(&cap))
+            });
+        let (Some((left, left_challenge)), Some((right, right_challenge))) =
+            (children.next(), children.next())
+        else {
             // Not reached: there are two.
             return Err(AggregatorError::Arity { arity: 0 });
         };
@@ -124,7 +131,10 @@ where
 {
     fn part(&mut self, part: usize, known: &[[F; CELL_WORDS]]) -> Result<Vec<F>, AggregatorError> {
         for (parts, words) in self.parts.iter().zip(&mut self.words) {
-            if let Some(part) = part.checked_sub(parts.first).filter(|&part| part < parts.count) {
+            if let Some(part) = part
+                .checked_sub(parts.first)
+                .filter(|&part| part < parts.count)
+            {
                 return words.part(part, known);
             }
         }

@@ -65,7 +65,6 @@ impl NodeKey {
     }
 
     /// The key's hash: head, then the commitment's digests.
-    #[must_use]
     pub fn digest(&self) -> Digest {
         let mut preimage = self.head().to_vec();
         preimage.extend(self.cap.iter().flatten());
@@ -90,18 +89,20 @@ impl AllowedKeys {
         }
         // An empty place holds zeros, of which no key is known to be the preimage.
         level.resize(1 << KEY_TREE_DEPTH, [KoalaBear::ZERO; CELL_WORDS]);
-        let compression = TruncatedPermutation::<_, 2, CELL_WORDS, 16>::new(KoalaBear::poseidon2_16());
+        let compression =
+            TruncatedPermutation::<_, 2, CELL_WORDS, 16>::new(KoalaBear::poseidon2_16());
         let mut levels = vec![level];
         for depth in 0..KEY_TREE_DEPTH {
             let pairs = levels[depth].chunks_exact(2);
-            let next = pairs.map(|pair| compression.compress([pair[0], pair[1]])).collect();
+            let next = pairs
+                .map(|pair| compression.compress([pair[0], pair[1]]))
+                .collect();
             levels.push(next);
         }
         Some(Self { levels })
     }
 
     /// The root: a statement's `allowed_root`.
-    #[must_use]
     pub fn root(&self) -> Digest {
         self.levels[KEY_TREE_DEPTH][0]
     }

@@ -62,7 +62,8 @@ where
         // In the machine's order: the Keccak-f table states nothing.
         let public_values = [Vec::new(), values.to_vec()];
         let (parts, challenge) = verify(&mut builder, &shape, 0, &public_values, None);
-        let statement = builder.section("statement", |builder| leaf_statement(builder, values, root));
+        let statement =
+            builder.section("statement", |builder| leaf_statement(builder, values, root));
         builder.publish(statement, [challenge, challenge]);
         let circuit = builder.compile(log_height)?;
         let identity = (Role::Lift, KeccakMachine::ID, KeccakMachine::VERSION);
@@ -91,10 +92,13 @@ where
         allowed_root: &Digest,
     ) -> Result<NodeProof<E>, AggregatorError> {
         let statement = leaf_of_keccak(segment, allowed_root)?;
-        let values: Vec<F> = segment.to_public_values().map_err(|source| AggregatorError::Segment {
-            index: segment.index,
-            source,
-        })?;
+        let values: Vec<F> =
+            segment
+                .to_public_values()
+                .map_err(|source| AggregatorError::Segment {
+                    index: segment.index,
+                    source,
+                })?;
         let mut head = allowed_root.to_vec();
         head.extend(values);
         head.resize(head.len().next_multiple_of(CELL_WORDS), F::ZERO);
@@ -110,12 +114,17 @@ where
 /// The digest of a leaf's statement, from the machine's public values: [`leaf_of_keccak`] in a circuit.
 fn leaf_statement(builder: &mut Builder, values: &[Base], root: Octet) -> Octet {
     let zero = builder.base_constant(F::ZERO);
-    let [state, segment, tree, one] = [STATE_TAG, SEGMENT_TAG, TAG, 1].map(|k| builder.base_constant(F::from_u32(k)));
+    let [state, segment, tree, one] =
+        [STATE_TAG, SEGMENT_TAG, TAG, 1].map(|k| builder.base_constant(F::from_u32(k)));
     let identity = [values[pv::ID], values[pv::VERSION]];
     let hash = |builder: &mut Builder, words: &[Base]| {
         let blocks: Vec<Octet> = words
             .chunks(CELL_WORDS)
-            .map(|block| builder.unspell(core::array::from_fn(|i| block.get(i).copied().unwrap_or(zero))))
+            .map(|block| {
+                builder.unspell(core::array::from_fn(|i| {
+                    block.get(i).copied().unwrap_or(zero)
+                }))
+            })
             .collect();
         builder.hash_cells(&blocks)
     };
@@ -126,7 +135,12 @@ fn leaf_statement(builder: &mut Builder, values: &[Base], root: Octet) -> Octet 
         words.extend(&values[bytes..bytes + 4]);
         hash(builder, &words)
     };
-    let begin = state_digest(builder, pv::STATE_BEFORE, pv::BLOCKS_BEFORE, pv::BYTES_BEFORE);
+    let begin = state_digest(
+        builder,
+        pv::STATE_BEFORE,
+        pv::BLOCKS_BEFORE,
+        pv::BYTES_BEFORE,
+    );
     let end = state_digest(builder, pv::STATE_AFTER, pv::BLOCKS_AFTER, pv::BYTES_AFTER);
     let (first, last) = (values[pv::FIRST], values[pv::LAST]);
     let flags = builder.sum_base([(F::ONE, first), (F::TWO, last)]);

@@ -106,14 +106,22 @@ where
     }
 
     /// Proves the circuit on the words of its input. Whether they are true shows when the proof is verified.
-    pub(super) fn prove(&self, statement: TreeStatement, source: impl Source) -> Result<NodeProof<E>, AggregatorError> {
+    pub(super) fn prove(
+        &self,
+        statement: TreeStatement,
+        source: impl Source,
+    ) -> Result<NodeProof<E>, AggregatorError> {
         let assignment = self.circuit.assign::<E>(source)?;
         let layout: &Layout = self.circuit.air().layout();
         let challenge = |child: usize| {
-            E::from_basis_coefficients_fn(|word| assignment.public_values[layout.public_power(child, 1, word)])
+            E::from_basis_coefficients_fn(|word| {
+                assignment.public_values[layout.public_power(child, 1, word)]
+            })
         };
         let challenges = [challenge(0), challenge(1)];
-        let proof = self.prover.prove(&[&assignment.trace], &[assignment.public_values])?;
+        let proof = self
+            .prover
+            .prove(&[&assignment.trace], &[assignment.public_values])?;
         Ok(NodeProof {
             statement,
             challenges,

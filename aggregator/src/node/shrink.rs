@@ -75,7 +75,11 @@ where
     ///
     /// # Errors
     /// [`AggregatorError::ProofShape`], the device's. A false proof gives a proof that does not verify.
-    pub fn prove(&self, lift: &NodeProver<E, B>, proof: &NodeProof<E>) -> Result<NodeProof<E>, AggregatorError> {
+    pub fn prove(
+        &self,
+        lift: &NodeProver<E, B>,
+        proof: &NodeProof<E>,
+    ) -> Result<NodeProof<E>, AggregatorError> {
         let mut head = proof.statement.digest().to_vec();
         head.extend(challenge_words(proof));
         head.extend(lift.key().cap.iter().flatten());

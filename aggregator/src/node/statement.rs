@@ -123,7 +123,11 @@ pub(super) fn join(builder: &mut Builder, left: &Statement, right: &Statement) -
         }
     }
     for i in 0..CELL_WORDS {
-        unless.equal(builder, left.word(layout::END + i), right.word(layout::BEGIN + i));
+        unless.equal(
+            builder,
+            left.word(layout::END + i),
+            right.word(layout::BEGIN + i),
+        );
     }
     unless.zero(builder, left.word(layout::LAST));
     unless.zero(builder, right.word(layout::FIRST));
@@ -140,8 +144,22 @@ pub(super) fn join(builder: &mut Builder, left: &Statement, right: &Statement) -
     let left_count = limbs(left, layout::COUNT);
     let right_count = limbs(right, layout::COUNT);
     let new_count: [Ext; LIMBS] = core::array::from_fn(|limb| count[limb].into());
-    sum(builder, unless, limbs(left, layout::FIRST_INDEX), left_count, limbs(right, layout::FIRST_INDEX), to_index);
-    sum(builder, unless, left_count, right_count, new_count, &to_count[..LIMBS - 1]);
+    sum(
+        builder,
+        unless,
+        limbs(left, layout::FIRST_INDEX),
+        left_count,
+        limbs(right, layout::FIRST_INDEX),
+        to_index,
+    );
+    sum(
+        builder,
+        unless,
+        left_count,
+        right_count,
+        new_count,
+        &to_count[..LIMBS - 1],
+    );
     canonical(builder, unless, left, right);
 
     let head: [Base; CELL_WORDS] = core::array::from_fn(|index| match index {
@@ -173,9 +191,16 @@ pub(super) fn join(builder: &mut Builder, left: &Statement, right: &Statement) -
     builder.hash_cells(&blocks)
 }
 
-fn select_block(builder: &mut Builder, unless: Unless, left: &Statement, joined: Octet, at: usize) -> Octet {
+fn select_block(
+    builder: &mut Builder,
+    unless: Unless,
+    left: &Statement,
+    joined: Octet,
+    at: usize,
+) -> Octet {
     let joined = builder.spell(joined);
-    let words = core::array::from_fn(|i| unless.select(builder, left.word(at + i), joined[i].into()));
+    let words =
+        core::array::from_fn(|i| unless.select(builder, left.word(at + i), joined[i].into()));
     builder.unspell(words)
 }
 
@@ -227,7 +252,8 @@ fn bits(builder: &mut Builder, limbs: &[Base]) -> Vec<Ext> {
 /// place, or, where the right one's place is odd, at most as many: with `n`, `f`, `l` the bits of the right count, of the right
 /// index and of the left count, `Σ n_i = 1`, no `f_i` with `i < j`, and `f_j = 0` or `l ≤ 2^j`.
 fn canonical(builder: &mut Builder, unless: Unless, left: &Statement, right: &Statement) {
-    let number = |statement: &Statement, start: usize| statement.words[start..start + LIMBS].to_vec();
+    let number =
+        |statement: &Statement, start: usize| statement.words[start..start + LIMBS].to_vec();
     let n = bits(builder, &number(right, layout::COUNT));
     let f = bits(builder, &number(right, layout::FIRST_INDEX));
     let l = bits(builder, &number(left, layout::COUNT));
@@ -267,14 +293,19 @@ pub(super) fn join_words(
     absent: bool,
 ) -> Vec<KoalaBear> {
     use p3_field::PrimeField32;
-    let limb = |statement: &[KoalaBear; STATEMENT_LEN], index: usize| u64::from(statement[index].as_canonical_u32());
+    let limb = |statement: &[KoalaBear; STATEMENT_LEN], index: usize| {
+        u64::from(statement[index].as_canonical_u32())
+    };
     let carries = |a: usize, from: &[KoalaBear; STATEMENT_LEN], b: usize| {
         let mut carry = 0;
         (0..LIMBS)
             .map(|i| {
                 let total = limb(left, a + i) + limb(from, b + i) + carry;
                 carry = total >> LIMB_BITS;
-                (KoalaBear::from_u64(total & 0xffff), KoalaBear::from_bool(carry > 0))
+                (
+                    KoalaBear::from_u64(total & 0xffff),
+                    KoalaBear::from_bool(carry > 0),
+                )
             })
             .collect::<Vec<_>>()
     };
@@ -283,7 +314,12 @@ pub(super) fn join_words(
     let mut words: Vec<KoalaBear> = count.iter().map(|&(limb, _)| limb).collect();
     words.push(KoalaBear::from_bool(absent));
     words.resize(CELL_WORDS, ZERO);
-    words.extend(index[..LIMBS - 1].iter().chain(&count[..LIMBS - 1]).map(|&(_, carry)| carry));
+    words.extend(
+        index[..LIMBS - 1]
+            .iter()
+            .chain(&count[..LIMBS - 1])
+            .map(|&(_, carry)| carry),
+    );
     words.resize(2 * CELL_WORDS, ZERO);
     words
 }

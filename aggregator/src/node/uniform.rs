@@ -30,7 +30,11 @@ impl Uniform {
     ///
     /// # Errors
     /// As [`ProofShape::new`].
-    pub fn new<E>(log_height: usize, parameters: &LeafParameters, others: &[u8]) -> Result<Self, AggregatorError>
+    pub fn new<E>(
+        log_height: usize,
+        parameters: &LeafParameters,
+        others: &[u8],
+    ) -> Result<Self, AggregatorError>
     where
         E: Extension<KoalaBear>,
         SymbolicExpressionExt<KoalaBear, E>: Algebra<E>,
@@ -39,8 +43,13 @@ impl Uniform {
         loop {
             tails.sort_unstable();
             tails.dedup();
-            let shape = ProofShape::new::<E, _>(&[blank_air::<E>(&tails)], &[log_height], parameters)?;
-            let missing: Vec<u8> = shape.tails().into_iter().filter(|tail| !tails.contains(tail)).collect();
+            let shape =
+                ProofShape::new::<E, _>(&[blank_air::<E>(&tails)], &[log_height], parameters)?;
+            let missing: Vec<u8> = shape
+                .tails()
+                .into_iter()
+                .filter(|tail| !tails.contains(tail))
+                .collect();
             if missing.is_empty() {
                 return Ok(Self {
                     tails,
@@ -85,5 +94,9 @@ fn blank_air<E: Extension<KoalaBear>>(tails: &[u8]) -> CircuitAir {
         tails: tails.to_vec(),
     };
     let width = layout.preprocessed_width();
-    CircuitAir::new(layout, E::RULE, Arc::new(RowMajorMatrix::new(Vec::new(), width)))
+    CircuitAir::new(
+        layout,
+        E::RULE,
+        Arc::new(RowMajorMatrix::new(Vec::new(), width)),
+    )
 }

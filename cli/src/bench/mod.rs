@@ -6,6 +6,7 @@
 //! `parallel` and whatever vector unit the binary was compiled for. Ratios are refused where the binary leaves a vector
 //! unit of this machine unused.
 
+mod permute;
 mod proof;
 mod row;
 mod shapes;
@@ -14,7 +15,8 @@ mod timing;
 use std::path::Path;
 use std::process::Command;
 
-use starkwright_hal::{Backend, HalError};
+use p3_baby_bear::BabyBear;
+use starkwright_hal::{Backend, HalError, Selector};
 use starkwright_kernels::OpenCl;
 use starkwright_prover::ProverError;
 use starkwright_prover::keccak_file::Val;
@@ -22,7 +24,7 @@ use starkwright_prover::keccak_file::Val;
 use crate::args::BenchArgs;
 use crate::config;
 use crate::cpu_features;
-use crate::device::{OPENCL, OnDevice, with_device};
+use crate::device::{self, OPENCL, OnDevice, with_device};
 use crate::exit::{DONE, Failure};
 use row::Row;
 
@@ -62,21 +64,48 @@ pub(crate) fn run(args: &BenchArgs) -> Result<u8, Failure> {
     );
     row::header();
     let mut rows = Vec::new();
+    let mut first_failure = None;
     for selector in &selectors {
         let config = config::device(&args.config, Some(selector))?;
-        with_device(
+        let mut failed = with_device(
             &config,
             Measure {
                 quick: args.quick,
                 rows: &mut rows,
             },
-        )??;
+        )
+        .map_err(Failure::from)
+        .and_then(|measured| measured.map_err(Failure::from));
+        if let (Ok(()), Selector::Direct(_), Some(device)) =
+            (&failed, &config.backend, device::open(&config)?)
+        {
+            failed = only_opencl(&device, args.quick, &mut rows);
+        }
         if let Some(path) = &args.json {
             // After each device, so that an interrupted run keeps what it has.
             write(path, &rows)?;
         }
+        // A device that fails costs its own rows, and the others are measured all the same.
+        if let Err(failure) = failed {
+            eprintln!("{selector}: {}", failure.message);
+            first_failure.get_or_insert(failure);
+        }
     }
-    Ok(DONE)
+    first_failure.map_or(Ok(DONE), Err)
+}
+
+/// What hal's traits do not offer: bare permutations, and the kernels over the other field.
+fn only_opencl(device: &OpenCl, quick: bool, rows: &mut Vec<Row>) -> Result<(), Failure> {
+    for row in permute::measure(device, quick)? {
+        row.print();
+        rows.push(row);
+    }
+    for shape in shapes::of_other_field(quick) {
+        let row = shapes::measure::<BabyBear, _>(device, &shape, quick)?;
+        row.print();
+        rows.push(row);
+    }
+    Ok(())
 }
 
 /// The same command with huge pages for the allocator.
@@ -134,12 +163,18 @@ impl OnDevice for Measure<'_> {
             other => other.map(Some),
         };
         for shape in shapes::kernels(self.quick) {
-            if let Some(row) = unsupported(shapes::measure(device, &shape, self.quick))? {
+            if let Some(row) = unsupported(shapes::measure::<Val, B>(device, &shape, self.quick))? {
                 report(row);
             }
         }
         for blocks in shapes::proofs(self.quick) {
-            report(proof::measure(device, blocks, self.quick)?);
+            match proof::measure(device, blocks, self.quick) {
+                // A segment that the device does not hold is no measurement, and no failure.
+                Err(ProverError::Hal(
+                    HalError::Unsupported { .. } | HalError::OutOfMemory { .. },
+                )) => {}
+                measured => report(measured?),
+            }
         }
         Ok(())
     }

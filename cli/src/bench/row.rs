@@ -1,8 +1,10 @@
 //! One measurement, as a row of the table and an object of the JSON array.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use starkwright_hal::Caps;
-use starkwright_prover::phases::PhaseSeconds;
+use starkwright_prover::phases::{Phase, PhaseSeconds};
 
 use super::timing::Comparison;
 
@@ -25,6 +27,8 @@ pub(crate) struct Row {
     throughput: f64,
     /// The unit.
     unit: &'static str,
+    /// The least bytes that have to move, over the time, in GB/s; null where arithmetic is what counts.
+    gb_per_s: Option<f64>,
     /// CPU time of p3 over CPU time of this device's process, median over the repetitions.
     cpu_ratio: f64,
     /// The same of wall time.
@@ -40,21 +44,28 @@ pub(crate) struct Row {
     transfer_s: f64,
     /// Seconds building kernels, once.
     build_s: f64,
-    /// Share of the device's time by phase, for whole proofs.
+    /// Share of the proof's wall time by phase, from a proof of its own that waits between phases; for whole proofs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    shares: Option<PhaseSeconds>,
+    shares: Option<PhaseShares>,
     /// Features the binary was compiled with.
     features: Vec<&'static str>,
 }
 
+/// Shares of a whole, by phase: they sum to 1.
+pub(crate) type PhaseShares = BTreeMap<Phase, f64>;
+
 /// What a row says about the work.
 pub(crate) struct Work {
     pub(crate) kernel: &'static str,
+    pub(crate) field: &'static str,
     pub(crate) shape: String,
     /// Units of work in one run.
     pub(crate) amount: f64,
     pub(crate) unit: &'static str,
+    /// The least bytes that have to move.
+    pub(crate) bytes: Option<f64>,
     pub(crate) roof_share: Option<f64>,
+    /// Seconds by phase.
     pub(crate) shares: Option<PhaseSeconds>,
 }
 
@@ -65,10 +76,11 @@ impl Row {
             driver: caps.driver.clone(),
             variant: caps.variant.clone(),
             kernel: work.kernel,
-            field: "koalabear",
+            field: work.field,
             shape: work.shape,
             throughput: work.amount / measured.wall_seconds,
             unit: work.unit,
+            gb_per_s: work.bytes.map(|bytes| bytes / measured.wall_seconds / 1e9),
             cpu_ratio: measured.cpu_ratio,
             wall_ratio: measured.wall_ratio,
             repetitions: measured.repetitions,
@@ -76,16 +88,17 @@ impl Row {
             roof_share: work.roof_share,
             transfer_s: measured.transfer_seconds,
             build_s: measured.build_seconds,
-            shares: work.shares,
+            shares: work.shares.map(shares),
             features: crate::cpu_features::compiled(),
         }
     }
 
     pub(crate) fn print(&self) {
         println!(
-            "{:<24.24} {:<18} {:<10} {:>9} {:<14} {:>8.2} {:>8.2} {:>6.2}",
+            "{:<24.24} {:<18} {:<10} {:<10} {:>9} {:<14} {:>8.2} {:>8.2} {:>6.2}",
             self.driver,
             self.kernel,
+            self.field,
             self.shape,
             scaled(self.throughput),
             self.unit,
@@ -94,21 +107,29 @@ impl Row {
             self.spread,
         );
         if let Some(shares) = &self.shares {
-            let total: f64 = shares.values().sum();
             let parts: Vec<String> = shares
                 .iter()
-                .map(|(phase, seconds)| format!("{phase} {:.0} %", 100.0 * seconds / total))
+                .map(|(phase, share)| format!("{phase} {:.0} %", 100.0 * share))
                 .collect();
             println!("{:24} {}", "", parts.join(", "));
         }
     }
 }
 
+/// Seconds by phase as shares of their sum.
+fn shares(seconds: PhaseSeconds) -> PhaseShares {
+    let total: f64 = seconds.values().sum();
+    seconds
+        .into_iter()
+        .map(|(phase, seconds)| (phase, seconds / total))
+        .collect()
+}
+
 /// The line above the rows.
 pub(crate) fn header() {
     println!(
-        "{:<24} {:<18} {:<10} {:>9} {:<14} {:>8} {:>8} {:>6}",
-        "driver", "kernel", "shape", "rate", "unit", "cpu x", "wall x", "spread"
+        "{:<24} {:<18} {:<10} {:<10} {:>9} {:<14} {:>8} {:>8} {:>6}",
+        "driver", "kernel", "field", "shape", "rate", "unit", "cpu x", "wall x", "spread"
     );
 }
 

@@ -1,12 +1,11 @@
 //! The kernels measured, at which shapes.
 
-use p3_field::{Field, PrimeCharacteristicRing};
 use p3_matrix::dense::RowMajorMatrix;
 use rayon::prelude::*;
 use starkwright_hal::{
-    Backend, Cpu, HalError, Keccak256Merkle, LdeOps, MerkleOps, MerkleScheme, Poseidon2Merkle,
+    Backend, Cpu, HalError, HalField, Keccak256Merkle, LdeOps, MerkleOps, MerkleScheme,
+    Poseidon2Merkle,
 };
-use starkwright_prover::keccak_file::Val;
 
 use super::row::{Row, Work};
 use super::timing::compare;
@@ -71,42 +70,53 @@ pub(crate) fn proofs(quick: bool) -> Vec<usize> {
     if quick { vec![85] } else { vec![341, 1365] }
 }
 
+/// What is measured over BabyBear too: the same kernels, so a few rows show that it makes no difference.
+pub(crate) fn of_other_field(quick: bool) -> Vec<Shape> {
+    let log_height = if quick { 14 } else { 18 };
+    vec![
+        shape(Kernel::Lde { added_bits: 1 }, log_height, 64),
+        shape(Kernel::MerklePoseidon2, log_height, 64),
+    ]
+}
+
 /// Measures one kernel on one device.
-pub(crate) fn measure<B: Backend<Val>>(
+pub(crate) fn measure<F: HalField, B: Backend<F>>(
     device: &B,
     shape: &Shape,
     quick: bool,
 ) -> Result<Row, HalError> {
-    let cpu = Cpu::<Val>::new();
+    let cpu = Cpu::<F>::new();
     let cells = shape.width << shape.log_height;
     let repetitions = if quick || cells > 1 << 26 { 5 } else { 9 };
-    let values = elements(cells);
+    let values = elements::<F>(cells);
     let prepare = || RowMajorMatrix::new(values.clone(), shape.width);
     let measured = match shape.kernel {
         Kernel::Lde { added_bits } => compare(
             device,
             repetitions,
             prepare,
-            |matrix| cpu.coset_lde(matrix, added_bits, Val::GENERATOR),
+            |matrix| cpu.coset_lde(matrix, added_bits, F::GENERATOR),
             |matrix| {
-                let lde = device.coset_lde(device.upload(matrix)?, added_bits, Val::GENERATOR)?;
+                let lde = device.coset_lde(device.upload(matrix)?, added_bits, F::GENERATOR)?;
                 device.finish()?;
                 Ok(lde)
             },
         )?,
-        Kernel::MerklePoseidon2 => tree::<B, Poseidon2Merkle>(device, &cpu, repetitions, prepare)?,
-        Kernel::MerkleKeccak => tree::<B, Keccak256Merkle>(device, &cpu, repetitions, prepare)?,
+        Kernel::MerklePoseidon2 => {
+            tree::<F, B, Poseidon2Merkle>(device, &cpu, repetitions, prepare)?
+        }
+        Kernel::MerkleKeccak => tree::<F, B, Keccak256Merkle>(device, &cpu, repetitions, prepare)?,
         Kernel::Commit { added_bits } => compare(
             device,
             repetitions,
             prepare,
             |matrix| {
-                let lde = cpu.coset_lde(matrix, added_bits, Val::GENERATOR)?;
+                let lde = cpu.coset_lde(matrix, added_bits, F::GENERATOR)?;
                 cpu.commit::<Poseidon2Merkle>(vec![lde], 0)
                     .map(|(_, committed)| committed)
             },
             |matrix| {
-                let lde = device.coset_lde(device.upload(matrix)?, added_bits, Val::GENERATOR)?;
+                let lde = device.coset_lde(device.upload(matrix)?, added_bits, F::GENERATOR)?;
                 device
                     .commit::<Poseidon2Merkle>(vec![lde], 0)
                     .map(|(_, committed)| committed)
@@ -122,20 +132,22 @@ pub(crate) fn measure<B: Backend<Val>>(
     let (amount, unit) = work(shape);
     let work = Work {
         kernel: name(shape.kernel),
+        field: F::NAME,
         shape: format!("2^{}x{}", shape.log_height, shape.width),
         amount,
         unit,
+        bytes: least_bytes(shape),
         roof_share,
         shares: None,
     };
     Ok(Row::new(&caps, work, &measured))
 }
 
-fn tree<B: Backend<Val>, S: MerkleScheme<Val>>(
+fn tree<F: HalField, B: Backend<F>, S: MerkleScheme<F>>(
     device: &B,
-    cpu: &Cpu<Val>,
+    cpu: &Cpu<F>,
     repetitions: usize,
-    prepare: impl FnMut() -> RowMajorMatrix<Val>,
+    prepare: impl FnMut() -> RowMajorMatrix<F>,
 ) -> Result<super::timing::Comparison, HalError> {
     compare(
         device,
@@ -171,13 +183,8 @@ fn work(shape: &Shape) -> (f64, &'static str) {
                 "butterflies/s",
             )
         }
-        // Permutations: eight elements a permutation in a leaf, one for each inner node.
-        Kernel::MerklePoseidon2 => (rows * (width / 8.0).ceil() + rows - 1.0, "permutations/s"),
-        // 136 bytes a permutation in a leaf, padding included, one for each inner node.
-        Kernel::MerkleKeccak => (
-            rows * ((4.0 * width + 1.0) / 136.0).ceil() + rows - 1.0,
-            "permutations/s",
-        ),
+        // Rows and inner nodes.
+        Kernel::MerklePoseidon2 | Kernel::MerkleKeccak => (2.0 * rows - 1.0, "hashes/s"),
         Kernel::Commit { .. } => (rows * width, "cells/s"),
     }
 }
@@ -212,8 +219,8 @@ fn copy_bandwidth() -> f64 {
 }
 
 /// Elements spread over the field: a multiplicative sequence, the same in every run.
-fn elements(count: usize) -> Vec<Val> {
+fn elements<F: HalField>(count: usize) -> Vec<F> {
     (0..count as u64)
-        .map(|i| Val::from_u64(i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33))
+        .map(|i| F::from_u64(i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33))
         .collect()
 }

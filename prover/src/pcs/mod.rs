@@ -127,8 +127,14 @@ where
         matrices: Vec<B::Matrix>,
     ) -> Result<(Commitment<F, S>, B::Committed<S>), ProverError> {
         self.failure.check()?;
+        let split = self.phases.is_split();
+        if split {
+            self.device.finish()?;
+            self.phases.lap(Phase::Lde);
+        }
         let committed = self.device.commit::<S>(matrices, self.cap_height)?;
-        self.phases.lap(Phase::Commit);
+        self.phases
+            .lap(if split { Phase::Tree } else { Phase::Commit });
         Ok(committed)
     }
 

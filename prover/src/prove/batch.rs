@@ -149,6 +149,11 @@ where
         preprocessed.map(|global| &global.commitment)
     }
 
+    /// Times extensions and trees apart: see [`Phases::split`].
+    pub fn split_phases(&self) {
+        self.phases.split();
+    }
+
     /// Where the time of the proofs so far went; the count starts again.
     #[must_use]
     pub fn take_phases(&self) -> PhaseSeconds {
