@@ -19,6 +19,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// A number of bytes in a unit that fits.
 pub(crate) fn bytes(count: u64) -> String {
+    // What a device without a limit of its own reports.
+    if count >= 1 << 60 {
+        return "no limit".to_owned();
+    }
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = count as f64;
     let mut unit = 0;

@@ -136,6 +136,25 @@ impl Profile {
     }
 }
 
+impl Profile {
+    /// The parameters of a node above the leaves: a proof that verifies proofs, and is itself verified by a circuit.
+    ///
+    /// Its tables are narrow, so a larger blow-up costs little, and what counts is the work of the next verifier: fewer
+    /// queries, and caps that spare each path its last steps.
+    pub const fn node(self) -> LeafParameters {
+        let leaf = self.leaf();
+        LeafParameters {
+            log_blowup: 3,
+            cap_height: 3,
+            num_queries: match self {
+                Self::Proven100 => 68,
+                Self::Conjectured100 => 29,
+            },
+            ..leaf
+        }
+    }
+}
+
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -666,13 +666,21 @@ impl Builder {
 
     // ---- public values ----
 
-    /// Makes the statement's digest and the children's inverse batching challenges public. Called once; a missing child
-    /// repeats the first one's.
-    pub fn publish(&mut self, statement: Octet, challenges: [Ext; CHILDREN]) {
-        self.program.challenges = challenges.map(|challenge| Some(challenge.0));
+    /// Makes the statement's digest public, and the challenges by whose powers children are summed up
+    /// ([`Self::set_challenge`]): the second one repeats the first where there is one child, and without any both are 1.
+    /// Called once, at the end.
+    pub fn publish(&mut self, statement: Octet) {
+        if self.program.statement.is_some() {
+            self.unbound = Some("two statements are published");
+        }
         self.program.statement = Some(statement.0);
-        for (port, challenge) in challenges.into_iter().enumerate() {
-            self.program.lines[0].ports[port] = self.read(challenge.0);
+        let first = match self.program.challenges[0] {
+            Some(first) => first,
+            None => self.constant(KoalaBear::ONE).0,
+        };
+        for child in 0..CHILDREN {
+            let challenge = *self.program.challenges[child].get_or_insert(first);
+            self.program.lines[0].ports[child] = self.read(challenge);
         }
         let elements: Vec<Port> = (0..2).map(|_| Port::Create(self.cell())).collect();
         let packed = self.read(statement.0);
@@ -687,9 +695,18 @@ impl Builder {
         self.program.steps.push(Step::Pack(1, PackFrom::Cells));
     }
 
-    /// The challenge by whose powers a child's rows are summed up: must be set before the rows are absorbed.
+    /// The challenge by whose powers a child's rows are summed up: set once, before the rows are absorbed. It becomes
+    /// public with the statement, which is what binds the sums to it.
     pub fn set_challenge(&mut self, child: usize, challenge: Ext) {
+        if self.program.statement.is_some() || self.program.challenges[child].is_some() {
+            self.unbound = Some("a child's challenge is set twice, or behind the statement");
+        }
         self.program.challenges[child] = Some(challenge.0);
+    }
+
+    /// Makes the circuit one that does not compile: some value would be bound to nothing.
+    pub(crate) fn refuse(&mut self, why: &'static str) {
+        self.unbound.get_or_insert(why);
     }
 }
 

@@ -29,8 +29,7 @@
 //! let (secret, _) = builder.input_words();
 //! let square = builder.mul(secret[0].into(), secret[0].into());
 //! builder.assert_equal(square, words[0].into());
-//! let one = builder.constant(KoalaBear::ONE);
-//! builder.publish(octet, [one, one]);
+//! builder.publish(octet);
 //! let circuit = builder.compile(4)?;
 //!
 //! let mut input = vec![KoalaBear::ZERO; circuit.inputs()];

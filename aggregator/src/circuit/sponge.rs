@@ -72,7 +72,7 @@ impl Builder {
             .filter(|&tail| tail < CELL_WORDS)
             .map(|tail| tail as u8);
         if tail.is_some_and(|tail| !self.layout.tails.contains(&tail)) {
-            self.unbound = Some("a short block of a length that the circuit did not announce");
+            self.refuse("a short block of a length that the circuit did not announce");
         }
         let (words, input) = match block {
             Block::Cell(octet) => (Words::Cell(octet.0), self.read(octet.0)),
@@ -116,19 +116,24 @@ impl Builder {
         if let Some(cell) = self.program.permutations[row.0].sum.cell() {
             return Ext(cell);
         }
+        if self.program.permutations[row.0].sum_of.is_none() {
+            self.refuse("the sum of a row that is not summed up");
+        }
         let cell = self.cell();
         self.program.permutations[row.0].sum = Port::Create(cell);
         Ext(cell)
     }
 
-    /// A transcript's first permutation (state zero), or its next one. With `absorbed` words (at least one) it absorbs a
-    /// block whose words behind them are zero; with none it squeezes.
-    pub fn duplex(&mut self, first: bool, block: Block, absorbed: usize) -> Row {
+    /// A transcript's first permutation (state zero), or the one after `previous`, which must be the last row so far. With
+    /// `absorbed` words (at least one) it absorbs a block whose words behind them are zero; with none it squeezes.
+    pub fn duplex(&mut self, previous: Option<Row>, block: Block, absorbed: usize) -> Row {
+        if previous.is_some_and(|previous| previous != self.last_row()) {
+            self.refuse("a transcript goes on behind other rows");
+        }
         let add = absorbed as u8;
-        let link = if first {
-            Link::Start(add)
-        } else {
-            Link::Continue(add)
+        let link = match previous {
+            None => Link::Start(add),
+            Some(_) => Link::Continue(add),
         };
         let tail = (absorbed == 0).then_some(0);
         self.block(link, block, tail)
@@ -173,8 +178,8 @@ impl Builder {
     /// Goes up a Merkle path from a row's digest, which must be the last row so far: `steps` siblings from the proof.
     /// Returns the path's last row, which is the leaf's own where there are no steps.
     pub fn climb(&mut self, leaf: Row, steps: usize, index: PathIndex) -> Row {
-        if leaf.0 + 1 != self.program.permutations.len() {
-            self.unbound = Some("a path that does not begin at the row before");
+        if leaf != self.last_row() {
+            self.refuse("a path that does not begin at the row before");
         }
         let mut last = leaf;
         for step in 0..steps {
@@ -194,15 +199,20 @@ impl Builder {
             });
         }
         let row = &self.program.permutations[last.0];
-        if row.sum_of.is_some() || row.sum != Port::Closed {
-            self.unbound = Some("a path without steps from a row that is summed up");
+        let taken = row.sum_of.is_some() || row.sum != Port::Closed;
+        if taken {
+            self.refuse("a path without steps from a row that is summed up");
         }
         self.program.permutations[last.0].sum = self.read(index.end.cell());
         last
     }
 
-    /// Compresses a digest so far with the digest of the row before: rows of a smaller height join a path.
-    pub fn roll_in(&mut self, digest: Octet) -> Row {
+    /// Compresses a digest so far with that of `joining`, which must be the last row so far: rows of a smaller height join a
+    /// path.
+    pub fn roll_in(&mut self, digest: Octet, joining: Row) -> Row {
+        if joining != self.last_row() {
+            self.refuse("rows join a path behind other rows");
+        }
         let input = self.read(digest.0);
         self.permute(Permutation {
             link: Link::RollIn,
@@ -215,10 +225,11 @@ impl Builder {
     /// Asserts that a row's digest is the cap's: the cell behind `cap[0]` by as many places as the second word of the
     /// row's index says. The cap's cells are those of [`Self::input_cap`].
     pub fn assert_in_cap(&mut self, row: Row, cap: &[Octet]) {
-        let permutation = &mut self.program.permutations[row.0];
+        let permutation = &self.program.permutations[row.0];
         if !matches!(permutation.sum, Port::Read(_)) || permutation.output != Port::Closed {
-            self.unbound = Some("a digest is compared with a cap at no index");
+            self.refuse("a digest is compared with a cap at no index");
         }
+        let permutation = &mut self.program.permutations[row.0];
         permutation.output = Port::Read(cap[0].0);
         permutation.in_cap = true;
     }
@@ -226,7 +237,7 @@ impl Builder {
     /// Asserts that a row's digest is this cell's.
     pub fn assert_digest(&mut self, row: Row, digest: Octet) {
         if self.program.permutations[row.0].output != Port::Closed {
-            self.unbound = Some("a digest is compared twice");
+            self.refuse("a digest is compared twice");
         }
         let port = self.read(digest.0);
         self.program.permutations[row.0].output = port;

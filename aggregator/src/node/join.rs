@@ -12,10 +12,10 @@ use super::proof::{NodeProof, NodeProver};
 use super::statement::{Statement, join, join_words};
 use super::uniform::Uniform;
 use crate::AggregatorError;
-use crate::circuit::Source;
 use crate::circuit::layout::CELL_WORDS;
+use crate::circuit::{Base, Source};
 use crate::statement::{TreeStatement, layout};
-use crate::verify::{ProofParts, ProofWords, verify};
+use crate::verify::{Cap, ProofParts, ProofWords, verify};
 
 type F = KoalaBear;
 
@@ -53,24 +53,16 @@ where
             });
             (values, cap)
         });
-        let mut children = inputs
-            .into_iter()
-            .enumerate()
-            .map(|(child, (values, cap))| {
-                verify(&mut builder, uniform.shape(), child, &[values], Some(&cap))
-            });
-        let (Some((left, left_challenge)), Some((right, right_challenge))) =
-            (children.next(), children.next())
-        else {
-            // Not reached: there are two.
-            return Err(AggregatorError::Arity { arity: 0 });
+        let [left, right] = inputs;
+        let mut child = |child: usize, (values, cap): (Vec<Base>, Cap)| {
+            verify(&mut builder, uniform.shape(), child, &[values], Some(&cap))
         };
-        drop(children);
-        builder.publish(statement, [left_challenge, right_challenge]);
+        let parts = [child(0, left), child(1, right)];
+        builder.publish(statement);
         let circuit = builder.compile(uniform.log_height())?;
         Ok(Self {
             uniform: uniform.clone(),
-            parts: [left, right],
+            parts,
             prover: NodeProver::setup(device, uniform.parameters(), circuit, (Role::Join, 0, 0))?,
         })
     }

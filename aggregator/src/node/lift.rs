@@ -61,10 +61,10 @@ where
         let values = &values[..pv::NUM_PUBLIC_VALUES];
         // In the machine's order: the Keccak-f table states nothing.
         let public_values = [Vec::new(), values.to_vec()];
-        let (parts, challenge) = verify(&mut builder, &shape, 0, &public_values, None);
+        let parts = verify(&mut builder, &shape, 0, &public_values, None);
         let statement =
             builder.section("statement", |builder| leaf_statement(builder, values, root));
-        builder.publish(statement, [challenge, challenge]);
+        builder.publish(statement);
         let circuit = builder.compile(log_height)?;
         let identity = (Role::Lift, KeccakMachine::ID, KeccakMachine::VERSION);
         Ok(Self {

@@ -54,8 +54,8 @@ where
                 builder.assert_equal(word.into(), value);
             }
         }
-        let (parts, challenge) = verify(&mut builder, &shape, 0, &[values], Some(&cap));
-        builder.publish(statement, [challenge, challenge]);
+        let parts = verify(&mut builder, &shape, 0, &[values], Some(&cap));
+        builder.publish(statement);
         let circuit = builder.compile(uniform.log_height())?;
         let identity = (Role::Shrink, lift.key().machine, lift.key().version);
         Ok(Self {

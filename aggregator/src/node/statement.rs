@@ -326,3 +326,113 @@ pub(super) fn join_words(
 
 /// The tag of a statement's encoding.
 pub(super) const TAG: u32 = STATEMENT_TAG;
+
+#[cfg(test)]
+mod tests {
+    use p3_air::BaseAir;
+    use starkwright_hal::{Extension, KoalaBear4};
+    use starkwright_prover::machine::check::{TableWitness, check_tables};
+
+    use super::*;
+    use crate::circuit::Circuit;
+    use crate::statement::suite::{JoinCase, join_cases, sample};
+    use crate::tree::Interval;
+
+    fn circuit() -> Circuit {
+        let mut builder = Builder::new(KoalaBear4::RULE, &[]);
+        let [left, right] = [0, 1].map(|_| Statement::read(&mut builder));
+        let digest = join(&mut builder, &left, &right);
+        builder.publish(digest);
+        builder.compile(12).unwrap()
+    }
+
+    /// The digest that the circuit publishes, where the statements satisfy it.
+    fn run(
+        circuit: &Circuit,
+        case: &JoinCase,
+        absent: bool,
+        change: impl FnOnce(&mut Vec<KoalaBear>),
+    ) -> Result<Vec<KoalaBear>, String> {
+        let mut words = [case.left, case.right].concat();
+        words.extend(join_words(&case.left, &case.right, absent));
+        change(&mut words);
+        let assignment = circuit.assign::<KoalaBear4>(words.as_slice()).unwrap();
+        let preprocessed = circuit.air().preprocessed_trace();
+        let table = TableWitness {
+            air: circuit.air(),
+            preprocessed: preprocessed.as_ref(),
+            trace: &assignment.trace,
+            public_values: &assignment.public_values,
+        };
+        check_tables(&[table]).map_err(|violation| violation.to_string())?;
+        Ok(assignment.public_values[..CELL_WORDS].to_vec())
+    }
+
+    #[test]
+    fn the_circuit_agrees_with_the_native_rules() {
+        let circuit = circuit();
+        let mut refused = 0;
+        for case in join_cases() {
+            let result = run(&circuit, &case, false, |_| {});
+            match &case.expected {
+                Ok(statement) => {
+                    assert_eq!(result, Ok(statement.digest().to_vec()), "{}", case.name);
+                }
+                // Proven children keep these rules, so the circuit need not look.
+                Err(rule) if rule.is_inductive() => {}
+                Err(rule) => {
+                    refused += 1;
+                    assert!(result.is_err(), "{}: {rule}", case.name);
+                }
+            }
+        }
+        assert!(
+            refused > 50,
+            "{refused} cases break a rule that the circuit checks"
+        );
+    }
+
+    #[test]
+    fn an_absent_child_changes_nothing() {
+        let circuit = circuit();
+        for case in join_cases().into_iter().step_by(7) {
+            let left = sample(Interval::new(4, 2).unwrap());
+            let case = JoinCase {
+                left: left.to_elements(),
+                ..case
+            };
+            assert_eq!(
+                run(&circuit, &case, true, |_| {}),
+                Ok(left.digest().to_vec()),
+                "{}",
+                case.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_word_of_the_sums_is_bound() {
+        let circuit = circuit();
+        let case = join_cases()
+            .into_iter()
+            .find(|case| case.expected.is_ok())
+            .unwrap();
+        for at in 0..2 * CELL_WORDS {
+            let result = run(&circuit, &case, false, |words| {
+                words[2 * STATEMENT_LEN + at] += ONE
+            });
+            // The flag for an absent child is a choice: with it the left statement is what is stated.
+            let expected =
+                (at == LIMBS).then(|| Ok(crate::statement::hash::hash(&case.left).to_vec()));
+            match expected {
+                Some(expected) => assert_eq!(result, expected),
+                None => assert!(result.is_err(), "word {at}"),
+            }
+        }
+        // Two instead of one is no flag.
+        run(&circuit, &case, false, |words| {
+            words[2 * STATEMENT_LEN + LIMBS] = ONE.double()
+        })
+        .unwrap_err();
+    }
+}

@@ -58,15 +58,25 @@ pub struct ProofParts {
 /// any: who reads it decides which machines are accepted, so it must be bound elsewhere. `child` says with whose challenge
 /// the permutation machine sums up: each proof in a circuit has its own.
 ///
-/// Returns where the proof's words stand in the input, and the inverse of its batching challenge, which
-/// [`Builder::publish`] must make public.
+/// Returns where the proof's words stand in the input. A circuit whose public values or commitment do not fit the shape does
+/// not compile.
 pub fn verify(
     builder: &mut Builder,
     shape: &ProofShape,
     child: usize,
     public_values: &[Vec<Base>],
     preprocessed: Option<&Cap>,
-) -> (ProofParts, Ext) {
+) -> ProofParts {
+    let counts = shape.tables.iter().map(|table| table.graph.layout().public);
+    if !public_values.iter().map(Vec::len).eq(counts) {
+        builder.refuse("public values of another number than the tables have");
+    }
+    let digests = shape
+        .has_preprocessed
+        .then_some(1 << shape.parameters.cap_height);
+    if preprocessed.map(Vec::len) != digests {
+        builder.refuse("a commitment to preprocessed columns of another size than the shape has");
+    }
     let first = builder.part(&[]);
     let replayed = builder.section("transcript", |builder| {
         replay(builder, shape, child, public_values, preprocessed)
@@ -114,11 +124,10 @@ pub fn verify(
             &replayed.final_poly,
         );
     });
-    let parts = ProofParts {
+    ProofParts {
         first,
         count: 2 + shape.log_arities.len(),
-    };
-    (parts, replayed.batch_beta)
+    }
 }
 
 /// What the transcript yields.

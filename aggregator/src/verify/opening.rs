@@ -252,7 +252,7 @@ impl<'a> Openings<'a> {
                 continue;
             };
             let leaf = match digest {
-                Some(digest) => builder.roll_in(digest),
+                Some(digest) => builder.roll_in(digest, last),
                 None => last,
             };
             let low = shape.log_max_height - height;

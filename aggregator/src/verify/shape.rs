@@ -89,7 +89,8 @@ impl ProofShape {
     /// The shape of proofs of these tables at these heights.
     ///
     /// # Errors
-    /// [`AggregatorError::Lowering`] for constraints that are no arithmetic over declared columns.
+    /// [`AggregatorError::Lowering`] for constraints that are no arithmetic over declared columns,
+    /// [`AggregatorError::Unbound`] for a cap that would leave rows unbound.
     pub fn new<E, A>(
         airs: &[A],
         log_heights: &[usize],
@@ -152,6 +153,16 @@ impl ProofShape {
         heights.sort_unstable_by(|a, b| b.cmp(a));
         heights.dedup();
         shape.log_max_height = heights.first().copied().unwrap_or(0);
+        // p3 binds no row of a matrix that is not taller than the cap; the last codeword is the shortest that is committed.
+        let last = parameters.log_blowup + parameters.log_final_poly_len;
+        if parameters.cap_height > last
+            || heights
+                .last()
+                .is_none_or(|&least| least <= parameters.cap_height)
+        {
+            let why = "a cap as tall as a matrix under it";
+            return Err(AggregatorError::Unbound { why });
+        }
         let fri = FriShape::new(&parameters.fri(()), &heights, shape.log_max_height);
         shape.log_arities.clone_from(&fri.log_arities);
         shape.fri_seed = seed(&fri.domain_separator::<KoalaBear, E>());

@@ -89,14 +89,14 @@ impl Transcript {
     }
 
     fn block(&mut self, builder: &mut Builder, octet: Octet, words: usize) {
-        self.row = Some(builder.duplex(self.row.is_none(), Block::Cell(octet), words));
+        self.row = Some(builder.duplex(self.row, Block::Cell(octet), words));
         self.unread = true;
     }
 
     fn duplex(&mut self, builder: &mut Builder) {
         let absorbed = core::mem::take(&mut self.absorbed);
         if absorbed.is_empty() {
-            self.row = Some(builder.duplex(self.row.is_none(), Block::Nothing, 0));
+            self.row = Some(builder.duplex(self.row, Block::Nothing, 0));
             self.unread = true;
             return;
         }

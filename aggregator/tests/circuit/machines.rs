@@ -20,10 +20,9 @@ fn f(x: u32) -> F {
 
 /// A circuit that only needs public values because every circuit has some.
 fn publish(builder: &mut Builder) {
-    let zero = builder.constant(F::ZERO);
     let word = builder.base_constant(F::ZERO);
     let octet = builder.unspell([word; 8]);
-    builder.publish(octet, [zero, zero]);
+    builder.publish(octet);
 }
 
 /// Runs a circuit whose input starts with `inputs`, and checks it.
@@ -257,7 +256,7 @@ fn opening<E: Extension<F>>(
     builder.assert_equal(sum, expected[0]);
     let zero = builder.base_constant(F::ZERO);
     let statement = builder.unspell([zero; 8]);
-    builder.publish(statement, [challenge[0], challenge[0]]);
+    builder.publish(statement);
 
     let challenge = E::from_basis_coefficients_fn(|i| f(11 + i as u32));
     let row = &opening.opened_values[0];

@@ -51,7 +51,9 @@ fn circuit<E: Extension<Val>>() -> Circuit {
     let digest = builder.hash_cells(&octets);
     builder.spell(digest);
     builder.decompose(words[3], Vec::new());
-    builder.publish(octet, [product, elements[0]]);
+    builder.set_challenge(0, product);
+    builder.set_challenge(1, elements[0]);
+    builder.publish(octet);
     builder.compile(LOG_HEIGHT).unwrap()
 }
 

@@ -41,7 +41,7 @@ impl Verifier {
         let words: Vec<_> = (0..values.div_ceil(8))
             .flat_map(|_| builder.input_words().0)
             .collect();
-        let (parts, challenge) = verify(
+        let parts = verify(
             &mut builder,
             &shape,
             0,
@@ -49,7 +49,7 @@ impl Verifier {
             Some(&cap),
         );
         let statement = cap[0].1;
-        builder.publish(statement, [challenge, challenge]);
+        builder.publish(statement);
         println!("{:?}: {:?}", builder.cost(), builder.sections());
         let circuit = builder.compile(log_height).unwrap();
         Self {
