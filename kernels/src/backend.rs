@@ -89,8 +89,7 @@ impl Device for OpenCl {
     }
 
     fn statistics(&self) -> Statistics {
-        // Events that ended are counted at the next wait; a failure of that wait is not the reader's business.
-        let _ = self.runtime.finish();
+        self.runtime.settle();
         let now = self.runtime.statistics();
         let since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = |name: &str| {
@@ -122,7 +121,7 @@ impl Device for OpenCl {
     }
 
     fn reset_statistics(&self) {
-        let _ = self.runtime.finish();
+        self.runtime.settle();
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = self.runtime.statistics();
     }
 

@@ -9,7 +9,7 @@ use starkwright_hal::{HalError, HalField, Puzzle};
 use super::merkle::kernels::{
     field_options, keccak_lanes, keccak_program, poseidon2_lanes, poseidon2_program, range,
 };
-use crate::{Arg, Buffer, Kernel, Runtime};
+use crate::{Arg, Buffer, DeviceKind, Kernel, Runtime};
 
 /// Bytes of a block of Keccak-256.
 const BLOCK: usize = 136;
@@ -103,6 +103,13 @@ fn message(prefix: &[u8]) -> Result<(Vec<u32>, usize), HalError> {
     ))
 }
 
+/// Candidates of a launch: a quarter of those expected, so that few are tested beyond the witness, and few waits are
+/// needed. A GPU tests so many at once that fewer would save no time.
+fn batch(kind: DeviceKind, bits: usize) -> u32 {
+    let least = if kind == DeviceKind::Gpu { 16 } else { 10 };
+    1 << bits.saturating_sub(2).clamp(least, 20)
+}
+
 /// A puzzle ready to be searched.
 struct Search<'a> {
     kernel: Kernel,
@@ -114,8 +121,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn smallest<F: HalField>(&self, rt: &Runtime, bits: usize) -> Result<F, HalError> {
-        // A quarter of the candidates expected: few are tested beyond the witness, and few waits are needed.
-        let batch = 1u32 << bits.saturating_sub(2).clamp(10, 20);
+        let batch = batch(rt.info().kind, bits);
         let to_montgomery = F::from_u64(1 << 32).montgomery_word();
         let found: Buffer = rt.upload(&[u32::MAX])?;
         for base in (0..F::ORDER_U32).step_by(batch as usize) {
@@ -142,5 +148,17 @@ impl Search<'_> {
             "grind",
             "no element of the field solves this puzzle",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_is_kept_busy_by_easy_puzzles() {
+        let of = |kind| [1, 16, 18, 20, 30].map(|bits| batch(kind, bits).ilog2());
+        assert_eq!(of(DeviceKind::Cpu), [10, 14, 16, 18, 20]);
+        assert_eq!(of(DeviceKind::Gpu), [16, 16, 16, 18, 20]);
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! A file is written under another name and renamed, so readers see all of it or nothing. A file that differs from what
 //! its header says is never handed to a driver (PoCL crashes on a truncated binary); it is replaced by the next build.
+//! On Unix a folder that others may write is not used at all: what lies in it is run.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -87,8 +88,13 @@ impl DiskCache {
         self.folder.join(name + ".clbin")
     }
 
-    /// The program stored under `key`, if there is one. A damaged file is an error.
+    /// The program stored under `key`, if there is one. A damaged file is an error, and so is a folder that others may
+    /// write.
     pub(super) fn load(&self, key: &[u8; 32]) -> io::Result<Option<Entry>> {
+        match fs::metadata(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            folder => check_private(&folder?)?,
+        }
         let file = match File::open(self.path(key)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
@@ -110,6 +116,7 @@ impl DiskCache {
             return Ok(());
         }
         create_private(&self.folder)?;
+        check_private(&fs::metadata(&self.folder)?)?;
         write_whole(&self.path(key), &[&Self::header(key, &body), &body])
     }
 
@@ -158,6 +165,32 @@ pub(super) fn create_private(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
+/// Refuses a folder that someone else than this user and root may write.
+#[cfg(unix)]
+fn check_private(folder: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+
+    let owners = [0, user()];
+    if owners.contains(&folder.uid()) && folder.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let why = "others may write the cache folder";
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
+#[cfg(not(unix))]
+fn check_private(_: &fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// The user that this process acts for.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn user() -> u32 {
+    // SAFETY: a question without arguments, which cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +227,30 @@ mod tests {
         assert_eq!(cache.load(&KEY).unwrap(), Some(untold));
         // Nothing temporary is left.
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_folder_that_others_may_write_is_not_used() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let (_folder, cache) = cache();
+        cache.store(&KEY, &entry(b"binary")).unwrap();
+        let allow = |mode| {
+            fs::set_permissions(&cache.folder, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for mode in [0o720, 0o702, 0o777] {
+            allow(mode);
+            let refused = cache.load(&KEY).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied, "{mode:o}");
+            assert!(cache.store(&KEY, &entry(b"newer")).is_err());
+        }
+        allow(0o755);
+        assert_eq!(cache.load(&KEY).unwrap(), Some(entry(b"binary")));
+        // Another user's, where this one may give folders away.
+        if std::os::unix::fs::chown(&cache.folder, Some(user() + 1), None).is_ok() {
+            assert!(cache.load(&KEY).is_err());
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::cl::{ClResult, Context, Mem};
 /// From this size on a block is aligned to huge pages and asks for them: the first touch of 4 KiB pages would cost
 /// more than many kernels.
 const HUGE_PAGE: usize = 2 << 20;
-/// Alignment of middle-sized blocks: what integrated GPUs ask for to share memory without a copy.
+/// The usual size of a page, and the least. From a page on blocks are aligned to one: what integrated GPUs ask for to
+/// share memory without a copy.
 const PAGE: usize = 4096;
 /// Alignment of small blocks: a cache line, and a `uint16`.
 const LINE: usize = 64;
@@ -32,9 +33,10 @@ unsafe impl Send for HostBlock {}
 impl HostBlock {
     /// A block of at least `bytes` bytes, rounded up to whole lines; `None` where the host has no memory.
     pub(super) fn new(bytes: usize, held: &Arc<AtomicU64>) -> Option<Self> {
+        let page = pages::size();
         let (align, unit) = match bytes {
-            HUGE_PAGE.. => (HUGE_PAGE, PAGE),
-            PAGE.. => (PAGE, LINE),
+            HUGE_PAGE.. => (HUGE_PAGE, page),
+            bytes if bytes >= page => (page, LINE),
             _ => (LINE, LINE),
         };
         let size = bytes.max(1).checked_next_multiple_of(unit)?;
@@ -97,6 +99,16 @@ mod pages {
     use std::alloc::Layout;
     use std::ptr::{self, NonNull};
 
+    use super::{HUGE_PAGE, PAGE};
+
+    /// Bytes of a page: 4 KiB, on some ARM and POWER systems more.
+    pub(super) fn size() -> usize {
+        // SAFETY: a question without arguments of ours.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let size = usize::try_from(size).unwrap_or(PAGE);
+        size.clamp(PAGE, HUGE_PAGE)
+    }
+
     /// Pages aligned as the layout says, with a request for huge ones.
     pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
         let (size, align) = (layout.size(), layout.align());
@@ -142,6 +154,11 @@ mod pages {
 mod pages {
     use std::alloc::Layout;
     use std::ptr::NonNull;
+
+    /// Bytes that blocks are aligned to.
+    pub(super) const fn size() -> usize {
+        super::PAGE
+    }
 
     pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the size is not zero.
@@ -212,18 +229,20 @@ mod tests {
     #[test]
     fn blocks_are_aligned_counted_and_given_back() {
         let held = Arc::new(AtomicU64::new(0));
+        let page = pages::size();
+        assert!(page.is_power_of_two() && HUGE_PAGE.is_multiple_of(page));
         for (bytes, align) in [
             (1, LINE),
-            (4095, LINE),
-            (PAGE, PAGE),
-            (HUGE_PAGE - 1, PAGE),
+            (page - 1, LINE),
+            (page, page),
+            (HUGE_PAGE - 1, page),
             (HUGE_PAGE, HUGE_PAGE),
             (3 * HUGE_PAGE + 12_345, HUGE_PAGE),
         ] {
             let mut block = HostBlock::new(bytes, &held).unwrap();
             assert_eq!(block.start.as_ptr().align_offset(align), 0);
             let size = held.load(Ordering::Relaxed) as usize;
-            assert!((bytes..bytes + PAGE).contains(&size));
+            assert!((bytes..bytes + page).contains(&size));
             // Every word can be written.
             block.fill(&vec![7; size / 4]);
             drop(block);

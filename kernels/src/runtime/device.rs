@@ -48,6 +48,8 @@ pub struct DeviceInfo {
     pub local_memory: u64,
     /// Most work-items of a work-group.
     pub max_work_group: usize,
+    /// Most work-items of a work-group in each dimension.
+    pub max_work_items: [usize; 3],
     /// Whether buffers can live in host memory without a copy.
     pub host_unified: bool,
     /// Whether the device builds programs from source.
@@ -84,6 +86,9 @@ impl DeviceInfo {
             max_alloc: number(cl::CL_DEVICE_MAX_MEM_ALLOC_SIZE),
             local_memory: number(cl::CL_DEVICE_LOCAL_MEM_SIZE),
             max_work_group: usize::try_from(number(cl::CL_DEVICE_MAX_WORK_GROUP_SIZE)).unwrap_or(1),
+            max_work_items: handle
+                .sizes(cl::CL_DEVICE_MAX_WORK_ITEM_SIZES)
+                .unwrap_or([usize::MAX; 3]),
             host_unified: kind == DeviceKind::Cpu || handle.flag(cl::CL_DEVICE_HOST_UNIFIED_MEMORY),
             compiler_available: handle.flag(cl::CL_DEVICE_COMPILER_AVAILABLE),
             built_in_kernels: handle

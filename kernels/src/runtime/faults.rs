@@ -10,6 +10,7 @@ pub struct FaultPlan {
     fail_allocation: u64,
     lose_at_launch: u64,
     hang_at_launch: u64,
+    exhaust_at_launch: u64,
     fail_build: u64,
     flip_read: u64,
     fail_map: u64,
@@ -49,6 +50,7 @@ pub struct FaultCounts {
 pub(super) enum LaunchFault {
     Lose,
     Hang,
+    Exhaust,
 }
 
 impl FaultPlan {
@@ -76,6 +78,13 @@ impl FaultPlan {
     #[must_use]
     pub fn hang_at_launch(mut self, n: u64) -> Self {
         self.hang_at_launch = n;
+        self
+    }
+
+    /// The `n`-th launch is taken, and finds no memory when it runs.
+    #[must_use]
+    pub fn exhaust_at_launch(mut self, n: u64) -> Self {
+        self.exhaust_at_launch = n;
         self
     }
 
@@ -131,6 +140,8 @@ impl FaultPlan {
             Some(LaunchFault::Lose)
         } else if n == self.hang_at_launch {
             Some(LaunchFault::Hang)
+        } else if n == self.exhaust_at_launch {
+            Some(LaunchFault::Exhaust)
         } else {
             None
         }

@@ -1,8 +1,11 @@
 //! Launching kernels.
 
+use opencl3::error_codes::CL_MEM_OBJECT_ALLOCATION_FAILURE;
 use starkwright_hal::HalError;
 
+use super::cl::{Event, Queue};
 use super::faults::LaunchFault;
+use super::stream::Refusal;
 use super::{Buffer, Runtime};
 use crate::program::Kernel;
 
@@ -38,6 +41,12 @@ impl Runtime {
     ) -> Result<(), HalError> {
         self.0.check_alive()?;
         kernel.check(args)?;
+        if !kernel.handle().is_of(&self.0.context) {
+            return Err(HalError::invalid(
+                "launch",
+                format!("kernel {} belongs to another runtime", kernel.name()),
+            ));
+        }
         let invalid = |why: String| {
             let why = format!("kernel {}: {why}", kernel.name());
             Err(HalError::invalid("launch", why))
@@ -50,10 +59,12 @@ impl Runtime {
             let size = local
                 .iter()
                 .try_fold(1usize, |size, l| size.checked_mul(*l));
-            let most = self.info().max_work_group;
-            if !divides || size.is_none_or(|size| size > most) {
+            let (most, sides) = (self.info().max_work_group, self.info().max_work_items);
+            let fits = size.is_some_and(|size| size <= most)
+                && local.iter().zip(sides).all(|(l, most)| *l <= most);
+            if !divides || !fits {
                 return invalid(format!(
-                    "work-groups of {local:?} do not fit {global:?} on a device with work-groups up to {most}"
+                    "work-groups of {local:?} do not fit {global:?} on a device with work-groups up to {most}, {sides:?}"
                 ));
             }
         }
@@ -72,6 +83,10 @@ impl Runtime {
                 self.0.stream.hang();
                 return Ok(());
             }
+            Some(LaunchFault::Exhaust) => {
+                self.0.stream.fail(CL_MEM_OBJECT_ALLOCATION_FAILURE);
+                return Ok(());
+            }
             None => {}
         }
         for arg in args {
@@ -79,40 +94,48 @@ impl Runtime {
                 self.arrive(buffer)?;
             }
         }
-        let handle = kernel.handle();
         self.0.enqueue(kernel.name(), |queue| {
             // The stream's lock is held: no other launch sets arguments of this kernel now.
-            for (index, arg) in (0u32..).zip(args) {
-                match arg {
-                    Arg::Buffer(buffer) => {
-                        if !kernel.only_reads(index) {
-                            buffer.check_writable("launch")?;
-                        }
-                        handle.set_buffer(index, buffer.mem())
-                    }
-                    Arg::U32(value) => handle.set_bytes(index, &value.to_ne_bytes()),
-                    Arg::U64(value) => handle.set_bytes(index, &value.to_ne_bytes()),
-                    Arg::Local(bytes) => handle.set_local(index, *bytes),
-                }?;
-            }
-            let mems = args.iter().filter_map(|arg| match arg {
-                Arg::Buffer(buffer) => Some(buffer.mem().share()),
-                _ => None,
-            });
-            let mems = mems.collect::<Result<Vec<_>, _>>()?;
-            let event = queue.launch(handle, &global, local.as_ref())?.using(mems);
-            let event = event.compiling(kernel.first_launch());
+            let launched = launch(queue, kernel, global, local, args);
             // Some drivers (rusticl) keep a kernel's last buffers alive with the kernel, which lives long here.
             for (index, arg) in (0u32..).zip(args) {
                 if let Arg::Buffer(_) = arg {
-                    let _ = handle.unset_buffer(index);
+                    let _ = kernel.handle().unset_buffer(index);
                 }
             }
-            Ok(event)
+            launched
         })?;
         match recording {
             Some((recorder, launch)) => self.after_launch(recorder, launch, args),
             None => Ok(()),
         }
     }
+}
+
+/// Sets the arguments and enqueues.
+fn launch(
+    queue: &Queue,
+    kernel: &Kernel,
+    global: [usize; 3],
+    local: Option<[usize; 3]>,
+    args: &[Arg<'_>],
+) -> Result<Event, Refusal> {
+    let handle = kernel.handle();
+    let mut mems = Vec::new();
+    for (index, arg) in (0u32..).zip(args) {
+        match arg {
+            Arg::Buffer(buffer) => {
+                if !kernel.only_reads(index) {
+                    buffer.check_writable("launch")?;
+                }
+                mems.push(buffer.mem().share()?);
+                handle.set_buffer(index, buffer.mem())
+            }
+            Arg::U32(value) => handle.set_bytes(index, &value.to_ne_bytes()),
+            Arg::U64(value) => handle.set_bytes(index, &value.to_ne_bytes()),
+            Arg::Local(bytes) => handle.set_local(index, *bytes),
+        }?;
+    }
+    let event = queue.launch(handle, &global, local.as_ref())?;
+    Ok(event.using(mems).compiling(kernel.first_launch()))
 }

@@ -90,6 +90,9 @@ impl Drop for Buffer {
             block.reusable &= !arriving;
             block.last_use = self.runtime.stream.position();
             self.runtime.memory.give_back(block);
+            if self.runtime.memory.none_alive() {
+                self.runtime.stream.none_alive();
+            }
         }
     }
 }
@@ -221,6 +224,11 @@ impl Memory {
                 state.kept_bytes -= oldest.bytes;
             }
         }
+    }
+
+    /// Whether no buffer is alive.
+    pub(super) fn none_alive(&self) -> bool {
+        self.state().live == 0
     }
 
     /// Frees what is kept.

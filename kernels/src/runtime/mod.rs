@@ -10,11 +10,13 @@
 //! for it: see `staging`.
 //!
 //! A device that fails or hangs is **lost**: every later call says so at once, and what its driver may still be using is
-//! leaked rather than freed.
+//! leaked rather than freed. A command that finds no memory when it runs does not end the device, but every wait says so
+//! until the last buffer is gone: nobody knows which of them hold wrong words.
 //!
 //! Known about drivers, and heeded here or by the kernels:
 //! - PoCL 3.1 crashes on a truncated binary, and where two threads list its devices for the first time.
 //! - Mesa's llvmpipe ends the loops of a work-item after 65,535 rounds in all, without an error.
+//! - rusticl answers no question about an event while its command runs: only callbacks tell of an end in time.
 //! - rusticl keeps the last buffers that a kernel was given for as long as the kernel, and reports all times as 0.
 //! - Intel's runtime forgets kernels' arguments with the source: the disk cache keeps them beside the binary.
 //! - Oclgrind runs kernels in the thread that waits, and in one thread at a time.

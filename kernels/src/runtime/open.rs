@@ -10,6 +10,7 @@ use starkwright_hal::HalError;
 use super::cl::{ClError, Context, Event, Queue};
 use super::memory::Memory;
 use super::staging::Staging;
+use super::status::COMMAND;
 use super::stream::{Refusal, Stream, Stuck};
 use super::{Buffer, DeviceInfo, FaultPlan, Options, Recorder, Statistics, Variant};
 use crate::program::{BuildFigures, DiskCache, Program, ProgramFolder, ProgramSource};
@@ -123,7 +124,8 @@ impl Runtime {
     ///
     /// # Errors
     /// [`HalError::DeviceLost`] where a command ended in an error, or where no command ended within the deadline. The
-    /// runtime is then lost: every later call says so at once.
+    /// runtime is then lost: every later call says so at once. [`HalError::OutOfMemory`] where a command found no memory
+    /// when it ran: every wait says so until the last buffer is dropped, since any of them may hold wrong words.
     pub fn finish(&self) -> Result<(), HalError> {
         self.0.finish()
     }
@@ -160,6 +162,12 @@ impl Runtime {
     /// Frees the memory kept for reuse, once the device is done with it.
     pub fn trim(&self) {
         self.0.memory.trim();
+    }
+
+    /// Waits for everything enqueued, so that [`Self::statistics`] cover it. What went wrong is reported by the next call
+    /// that waits for data.
+    pub(crate) fn settle(&self) {
+        self.0.settle();
     }
 
     /// Counters since the device was opened. Times cover the commands up to the last wait.
@@ -204,9 +212,12 @@ impl Runtime {
 }
 
 impl Inner {
-    /// A driver's error, as one of this device.
+    /// A driver's error, as one of this device, which is lost where the error says so.
     pub(crate) fn error(&self, error: ClError) -> HalError {
-        error.on(&self.info.name, 0, 0)
+        match error.on(&self.info.name, 0, 0) {
+            HalError::DeviceLost { why, .. } => self.lose(why),
+            other => other,
+        }
     }
 
     /// Fails once the device is lost.
@@ -240,25 +251,50 @@ impl Inner {
         name: &'static str,
         command: impl FnOnce(&Queue) -> Result<Event, Refusal>,
     ) -> Result<(), HalError> {
-        self.check_alive()?;
-        self.stream
-            .enqueue(name, command)
-            .map_err(|refusal| match refusal {
-                Refusal::Driver(error) => self.error(error),
-                Refusal::Caller(error) => error,
-            })
+        let enqueued = self.stream.enqueue(name, |queue| {
+            // Under the stream's lock: a queue that was given up takes no more commands.
+            self.check_alive()?;
+            command(queue)
+        });
+        enqueued.map_err(|refusal| match refusal {
+            Refusal::Driver(error) => self.error(error),
+            Refusal::Caller(error) => error,
+        })
     }
 
     /// Waits for both queues.
     pub(super) fn finish(&self) -> Result<(), HalError> {
-        if let Some(event) = self.staging.as_ref().and_then(Staging::last) {
-            self.enqueue(WAIT, |queue| Ok(queue.barrier(&event)?))?;
-        }
+        self.join_uploads()?;
         self.finish_commands()?;
         if let Some(staging) = &self.staging {
             staging.collect(&self.stream);
+            return self.stream.report().map_err(|stuck| self.stuck(stuck));
         }
         Ok(())
+    }
+
+    /// As [`Self::finish`] for a caller without interest in data: an error is left to the next one who waits for some.
+    fn settle(&self) {
+        if self.check_alive().is_err() || self.join_uploads().is_err() {
+            return;
+        }
+        match self.stream.wait(self.deadline) {
+            // The stream keeps it.
+            Ok(()) | Err(Stuck::Command(_)) => {}
+            // The device is lost, which stays too; a driver that refuses a flush will refuse the next one.
+            Err(stuck) => drop(self.stuck(stuck)),
+        }
+        if let Some(staging) = &self.staging {
+            staging.collect(&self.stream);
+        }
+    }
+
+    /// Makes the commands wait for the uploads.
+    fn join_uploads(&self) -> Result<(), HalError> {
+        match self.staging.as_ref().and_then(Staging::last) {
+            Some(event) => self.enqueue(WAIT, |queue| Ok(queue.barrier(&event)?)),
+            None => Ok(()),
+        }
     }
 
     /// Waits for the commands, and for those uploads that one of them uses.
@@ -274,19 +310,22 @@ impl Inner {
         match stuck {
             Stuck::Driver(error) => self.error(error),
             Stuck::Command(code) => {
-                let error = ClError {
-                    call: "a command",
-                    code,
-                };
-                match self.error(error) {
-                    full @ HalError::OutOfMemory { .. } => full,
+                let call = COMMAND;
+                match self.error(ClError { call, code }) {
+                    full @ HalError::OutOfMemory { .. } => {
+                        self.stream.reported(self.memory.none_alive());
+                        full
+                    }
+                    lost @ HalError::DeviceLost { .. } => lost,
                     other => self.lose(other.to_string()),
                 }
             }
             Stuck::Deadline => {
-                self.abandon();
                 let limit = self.deadline.as_secs_f64();
-                self.lose(format!("no command ended within {limit} s"))
+                // In this order: what another thread enqueues from here on would be on a queue without an owner.
+                let lost = self.lose(format!("no command ended within {limit} s"));
+                self.abandon();
+                lost
             }
         }
     }

@@ -37,7 +37,8 @@ pub struct Options {
     /// A device on which no command completes for this long is given up as lost; ten times as long while a kernel is
     /// launched for the first time, since some drivers compile it then.
     pub deadline: Duration,
-    /// Folder of built programs; `None` is `$XDG_CACHE_HOME/starkwright` or `~/.cache/starkwright`.
+    /// Folder of built programs; `None` is `$XDG_CACHE_HOME/starkwright` or `~/.cache/starkwright`. One that other users
+    /// may write (Unix) is not used.
     pub cache_dir: Option<PathBuf>,
     /// Whether built programs are kept on disk at all.
     pub disk_cache: bool,

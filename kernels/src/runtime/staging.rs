@@ -9,14 +9,14 @@
 //! An upload waits for the commands that may still use its memory (an event of the queue of commands), and the first
 //! command that uses the uploaded buffer waits for the upload (a barrier in the queue of commands): nothing else does.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use starkwright_hal::HalError;
 
-use super::cl::{ClResult, Context, DeviceHandle, Event, Pinned, Queue, Signal};
+use super::cl::{ClResult, Context, DeviceHandle, Event, Pinned, Queue};
 use super::open::{Inner, WAIT};
-use super::stream::{POLL, Stream, Stuck};
+use super::stream::{Stream, Stuck};
 use super::{Buffer, Runtime};
 
 /// Words of a slot (4 MiB): a bus moves them in a fraction of a millisecond.
@@ -160,26 +160,17 @@ impl Runtime {
 
 /// Waits for a transfer. The deadline is for progress, of the commands that it waits for as well.
 fn ended(transfer: &Event, stream: &Stream, deadline: Duration) -> Result<(), Stuck> {
-    let signal = Arc::new(Signal::default());
-    transfer.notify(&signal)?;
-    let mut seen = stream.ended()?;
-    let mut start = Instant::now();
+    let mut seen = stream.ended();
     loop {
-        let left = deadline.saturating_sub(start.elapsed());
-        // The event's own state counts: some driver might have lost our callback.
-        signal.wait(left.min(POLL));
-        match transfer.outcome()? {
+        match transfer.wait(deadline) {
             Some(error @ ..=-1) => return Err(Stuck::Command(error)),
             Some(_) => return Ok(()),
             None => {}
         }
-        if start.elapsed() >= deadline {
-            let now = stream.ended()?;
-            if now == seen {
-                return Err(Stuck::Deadline);
-            }
-            seen = now;
-            start = Instant::now();
+        let now = stream.ended();
+        if now == seen {
+            return Err(Stuck::Deadline);
         }
+        seen = now;
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use starkwright_hal::HalError;
 
-use super::cl::{ClError, ClResult, Context, DeviceHandle, Event, Queue, Signal};
+use super::cl::{ClError, ClResult, Context, DeviceHandle, Event, Queue};
 use super::statistics::{CommandId, CommandStatistics, CommandTable};
 
 /// A command that was enqueued and not yet seen to end.
@@ -15,6 +15,15 @@ use super::statistics::{CommandId, CommandStatistics, CommandTable};
 struct Pending {
     event: Event,
     id: CommandId,
+}
+
+/// The first error that a command ended with. Every wait reports it, until the last buffer is gone that the command
+/// should have written, or that was made from one: nobody here knows which those are, so until no buffer is alive.
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    code: i32,
+    /// Whether a caller was told.
+    reported: bool,
 }
 
 #[derive(Debug, Default)]
@@ -25,8 +34,7 @@ struct State {
     unflushed: usize,
     staged_words: usize,
     table: CommandTable,
-    /// The first error that a command ended with, until a wait reports it.
-    failed: Option<i32>,
+    failed: Option<Failure>,
     /// Set by fault injection: no wait succeeds any more.
     hung: bool,
 }
@@ -84,8 +92,8 @@ const FLUSH_EVERY: usize = 8;
 const MOST_PENDING: usize = 4096;
 /// So many deadlines for a kernel's first launch, which waits for some drivers' compilers.
 const FIRST_LAUNCH: u32 = 10;
-/// Between two looks at a command whose driver might have lost our callback.
-pub(super) const POLL: Duration = Duration::from_millis(100);
+/// Between two looks at whether commands go on, once the deadline is over.
+const POLL: Duration = Duration::from_millis(100);
 
 impl Stream {
     pub(super) fn new(context: &Context, device: DeviceHandle) -> ClResult<Self> {
@@ -102,7 +110,7 @@ impl Stream {
     }
 
     /// Enqueues one command under the stream's lock, which also guards the arguments of kernels and the check that a
-    /// mapped buffer is not written.
+    /// mapped buffer is not written. An error means that nothing was enqueued.
     pub(super) fn enqueue(
         &self,
         name: &'static str,
@@ -114,12 +122,12 @@ impl Stream {
         state.staged_words += event.staged();
         state.pending.push_back(Pending { event, id });
         state.unflushed += 1;
-        if state.unflushed >= FLUSH_EVERY {
+        // A flush that fails is tried again, at the latest by the next wait, which reports it.
+        if state.unflushed >= FLUSH_EVERY && self.queue.flush().is_ok() {
             state.unflushed = 0;
-            self.queue.flush()?;
         }
         if state.pending.len() > MOST_PENDING {
-            state.forget_ended()?;
+            state.forget_ended();
         }
         Ok(())
     }
@@ -156,19 +164,17 @@ impl Stream {
     }
 
     /// How many commands have ended.
-    pub(super) fn ended(&self) -> ClResult<u64> {
+    pub(super) fn ended(&self) -> u64 {
         let mut state = self.state();
-        state.forget_ended()?;
-        Ok(state.ended)
+        state.forget_ended();
+        state.ended
     }
 
-    /// Counts a command of another queue that has ended.
+    /// Counts a command that has ended, other than the pending ones.
     pub(super) fn count(&self, name: &'static str, event: &Event) {
         let mut state = self.state();
         let id = state.table.enqueued(name);
-        if let Some(time) = event.nanoseconds() {
-            state.table.ran(id, time);
-        }
+        state.record(id, event);
     }
 
     /// Hands all enqueued commands to the device.
@@ -180,8 +186,8 @@ impl Stream {
     /// Whether everything enqueued has ended well.
     pub(super) fn is_idle(&self) -> bool {
         let mut state = self.state();
-        let last = state.pending.back().map(|p| p.event.outcome());
-        if matches!(last, Some(Ok(Some(_)))) {
+        let last = state.pending.back().and_then(|p| p.event.outcome());
+        if last.is_some() {
             let all = state.pending.len();
             state.forget(all);
         }
@@ -193,17 +199,16 @@ impl Stream {
         self.state().staged_words
     }
 
-    /// Waits until every command enqueued so far has ended.
+    /// Waits until every command enqueued so far has ended. Reports a command's error, also one of an earlier command, and
+    /// keeps it: see [`Self::reported`].
     ///
     /// The deadline is for progress: as long as some command ends within each `deadline`, the wait goes on. While a
     /// kernel's first launch is among them, each may take [`FIRST_LAUNCH`] deadlines.
     pub(super) fn wait(&self, deadline: Duration) -> Result<(), Stuck> {
-        let signal = Arc::new(Signal::default());
         let (last, hung, target, mut seen) = {
             let mut state = self.state();
             let last = state.pending.back().map(|p| p.event.share());
-            if let (Some(event), false) = (&last, state.hung) {
-                event.notify(&signal)?;
+            if last.is_some() && !state.hung {
                 state.unflushed = 0;
                 self.queue.flush()?;
             }
@@ -216,11 +221,13 @@ impl Stream {
         let mut start = Instant::now();
         loop {
             let left = deadline.saturating_sub(start.elapsed());
-            let pause = if left.is_zero() { POLL } else { left.min(POLL) };
-            let outcome = match (signal.wait(pause), &last) {
-                // Some driver might have lost our callback.
-                (None, Some(event)) if !hung => event.outcome()?,
-                (outcome, _) => outcome,
+            let pause = if left.is_zero() { POLL } else { left };
+            let outcome = match &last {
+                Some(event) if !hung => event.wait(pause),
+                _ => {
+                    std::thread::sleep(pause);
+                    None
+                }
             };
             let mut state = self.state();
             if outcome.is_some() {
@@ -229,7 +236,7 @@ impl Stream {
                 return state.report();
             }
             if start.elapsed() >= deadline {
-                state.forget_ended()?;
+                state.forget_ended();
                 if state.ended != seen && !hung {
                     seen = state.ended;
                     start = Instant::now();
@@ -238,6 +245,32 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// Success, unless a command failed; see [`Self::reported`].
+    pub(super) fn report(&self) -> Result<(), Stuck> {
+        self.state().report()
+    }
+
+    /// Notes that a caller was told of a command's error, which is forgotten once no buffer is alive.
+    pub(super) fn reported(&self, none_alive: bool) {
+        let mut state = self.state();
+        if let Some(failure) = &mut state.failed {
+            failure.reported = true;
+        }
+        if none_alive {
+            state.failed = None;
+        }
+    }
+
+    /// Forgets an error that was reported: the last buffer is gone.
+    pub(super) fn none_alive(&self) {
+        self.state().failed.take_if(|failure| failure.reported);
+    }
+
+    /// Behaves as if a command had ended in an error.
+    pub(super) fn fail(&self, code: i32) {
+        self.state().fail(code);
     }
 
     /// Makes every later wait run into its deadline.
@@ -287,16 +320,30 @@ impl State {
     /// Folds the first `count` pending commands, which have ended, into the statistics.
     fn forget(&mut self, count: usize) {
         let count = count.min(self.pending.len());
-        for command in self.pending.drain(..count) {
+        let ended: Vec<Pending> = self.pending.drain(..count).collect();
+        for command in ended {
             self.ended += 1;
             self.staged_words -= command.event.staged();
-            if let Ok(Some(error @ ..=-1)) = command.event.outcome() {
-                self.failed.get_or_insert(error);
-            }
-            if let Some(time) = command.event.nanoseconds() {
-                self.table.ran(command.id, time);
-            }
+            self.record(command.id, &command.event);
         }
+    }
+
+    /// Records how a command ended, and how long it ran.
+    fn record(&mut self, id: CommandId, event: &Event) {
+        match event.settle() {
+            Ok(Some(code @ ..=-1)) => self.fail(code),
+            Err(error) => self.fail(error.code),
+            _ => {}
+        }
+        if let Some(time) = event.nanoseconds() {
+            self.table.ran(id, time);
+        }
+    }
+
+    /// The first error stays.
+    fn fail(&mut self, code: i32) {
+        let reported = false;
+        self.failed.get_or_insert(Failure { code, reported });
     }
 
     /// How long no command may end, with those that are pending.
@@ -305,23 +352,16 @@ impl State {
         deadline.saturating_mul(if compiles { FIRST_LAUNCH } else { 1 })
     }
 
-    /// The first error since the last report.
-    fn report(&mut self) -> Result<(), Stuck> {
+    /// Success, unless a command failed.
+    fn report(&self) -> Result<(), Stuck> {
         self.failed
-            .take()
-            .map_or(Ok(()), |code| Err(Stuck::Command(code)))
+            .map_or(Ok(()), |failure| Err(Stuck::Command(failure.code)))
     }
 
     /// Folds the pending commands that have ended; the queue runs them in order.
-    fn forget_ended(&mut self) -> ClResult<()> {
-        let mut ended = 0;
-        for command in &self.pending {
-            if command.event.outcome()?.is_none() {
-                break;
-            }
-            ended += 1;
-        }
-        self.forget(ended);
-        Ok(())
+    fn forget_ended(&mut self) {
+        let ended = |command: &&Pending| command.event.outcome().is_some();
+        let count = self.pending.iter().take_while(ended).count();
+        self.forget(count);
     }
 }

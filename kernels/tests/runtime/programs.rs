@@ -84,8 +84,51 @@ fn launches_that_do_not_fit_are_refused() {
         assert!(rt.launch(&add, one, None, &[b, n, n]).is_err());
         let foreign = open(device).alloc(64).unwrap();
         refused(one, None, &[Arg::Buffer(&foreign), v, n]);
+        let other = open(device);
+        let foreign = rt.launch(&kernel(&other, "add"), one, None, &[b, v, n]);
+        assert!(matches!(foreign, Err(HalError::InvalidArgument { .. })));
         rt.launch(&add, one, None, &[b, v, n]).unwrap();
         rt.finish().unwrap();
+
+        // A device whose work-groups are narrow, though they may be large.
+        let mut narrow = device.clone();
+        narrow.max_work_items[0] = 32;
+        let rt = open(&narrow);
+        let buffer = rt.alloc(64).unwrap();
+        assert!(matches!(
+            super::add(&rt, &buffer, 1),
+            Err(HalError::InvalidArgument { .. })
+        ));
+    });
+}
+
+/// Some drivers keep a kernel's last buffers, also those of a launch that was refused half-way.
+#[test]
+fn a_refused_launch_keeps_no_memory() {
+    on_every_device(|device| {
+        let rt = open(device);
+        let [data, out] = [64, 1].map(|words| rt.alloc(words).unwrap());
+        let (sum, one) = (kernel(&rt, "sum"), [16, 1, 1]);
+        let mapped = rt.map::<u32>(&out, 0, 1).unwrap();
+        let args = [
+            Arg::Buffer(&data),
+            Arg::Buffer(&out),
+            Arg::Local(64),
+            Arg::U32(64),
+        ];
+        let launched = rt.launch(&sum, one, Some(one), &args);
+        assert_eq!(launched.is_err(), device.host_unified);
+        drop(mapped);
+        drop((data, out));
+        rt.finish().unwrap();
+        rt.trim();
+        for _ in 0..200 {
+            if rt.statistics().host_bytes == 0 {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("{} bytes are kept", rt.statistics().host_bytes);
     });
 }
 

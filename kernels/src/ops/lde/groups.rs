@@ -16,8 +16,10 @@ const GROUP_LINES: usize = 2048;
 /// Most lanes of neighbouring rows: four lines are 256 bytes, from which on memory is read at full speed.
 const GROUP_LANES: usize = 4;
 
-/// Most bits of a digit: tiles of `2^9` rows and 8 columns, 4 where two of them are needed.
+/// Most bits of a digit: tiles of `2^9` rows and 8 columns, which are 32 bytes, the least that a GPU reads at once.
 const SCALAR_DIGIT: u32 = 9;
+/// Most bits of the digit of two tiles: of `2^8` rows they have 8 columns as well.
+const SCALAR_TURN: u32 = 8;
 /// Words of a scalar work-group's tiles (16 KiB; with the tables less than 32).
 const TILE_WORDS: usize = 4096;
 /// Work-items of a scalar work-group.
@@ -44,7 +46,7 @@ pub(super) fn limits(rt: &Runtime) -> Limits {
         Variant::Scalar => {
             let tiles = |k: u32, tiles: usize| (4 * tiles) << (k + tile_columns(k, tiles));
             Limits {
-                turn: most(SCALAR_DIGIT, &|k| tiles(k, 2) + table(k)),
+                turn: most(SCALAR_TURN, &|k| tiles(k, 2) + table(k)),
                 digit: most(SCALAR_DIGIT, &|k| tiles(k, 1) + table(k)),
             }
         }
@@ -142,5 +144,6 @@ pub(super) fn work_items(device: &DeviceInfo, butterflies: usize) -> usize {
     } else {
         GROUP
     };
-    wanted.min(1 << device.max_work_group.max(1).ilog2())
+    let most = device.max_work_group.min(device.max_work_items[0]);
+    wanted.min(1 << most.max(1).ilog2())
 }

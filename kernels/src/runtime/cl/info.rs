@@ -37,6 +37,13 @@ impl DeviceHandle {
         }
     }
 
+    /// A property that is three sizes; `None` where the driver has fewer.
+    pub(crate) fn sizes(self, property: u32) -> Option<[usize; 3]> {
+        let bytes = get_device_data(self.0, property).ok()?;
+        let sizes = bytes.as_chunks().0.iter().map(|b| usize::from_ne_bytes(*b));
+        sizes.take(3).collect::<Vec<_>>().try_into().ok()
+    }
+
     /// A property that is a truth value; false where the driver has none.
     pub(crate) fn flag(self, property: u32) -> bool {
         self.integer(property).unwrap_or(0) != 0

@@ -14,7 +14,7 @@ mod queue;
 use std::ffi::c_void;
 use std::ptr;
 
-pub(crate) use event::{Event, Signal};
+pub(crate) use event::Event;
 pub(crate) use info::{DeviceHandle, devices};
 pub(crate) use memory::Mem;
 use opencl3::context::context;

@@ -46,7 +46,7 @@ impl Pinned {
                 ptr::null(),
             )
         };
-        drop(Event::new(named("clEnqueueMapBuffer", event)?));
+        drop(Event::ended(named("clEnqueueMapBuffer", event)?));
         let none = ClError {
             call: "clEnqueueMapBuffer",
             code: CL_MAP_FAILURE,
@@ -68,7 +68,7 @@ impl Pinned {
     /// The last transfer, once it has ended.
     pub(crate) fn take_ended(&mut self) -> Option<Event> {
         self.transfer
-            .take_if(|transfer| matches!(transfer.outcome(), Ok(Some(_))))
+            .take_if(|transfer| matches!(transfer.settle(), Ok(Some(_))))
     }
 
     /// Copies words to the start, and from there to byte `at` of a buffer, once `after` has ended. The last transfer must
@@ -84,6 +84,7 @@ impl Pinned {
             data.len() <= self.words && self.transfer.is_none(),
             "pinned memory is too small, or in use"
         );
+        let used = to.0.share()?;
         let wait = after.map(|event| event.raw);
         let list = wait.as_slice();
         let list_start = match list {
@@ -108,7 +109,7 @@ impl Pinned {
         };
         let event = named("clEnqueueWriteBuffer", event).map(Event::new)?;
         let shared = event.share();
-        self.transfer = Some(event.using(vec![to.0.share()?]));
+        self.transfer = Some(event.using(vec![used]));
         Ok(shared)
     }
 

@@ -14,6 +14,8 @@ use super::{ClError, ClResult, Context, DeviceHandle, Mem, named};
 #[derive(Debug)]
 pub(crate) struct ProgramHandle {
     raw: *mut c_void,
+    /// Which the program keeps.
+    context: *mut c_void,
     device: DeviceHandle,
 }
 
@@ -62,6 +64,7 @@ impl ProgramHandle {
     ) -> ClResult<Self> {
         Ok(Self {
             raw: named(call, raw)?,
+            context: context.raw,
             device: context.device,
         })
     }
@@ -123,7 +126,11 @@ impl Drop for ProgramHandle {
 
 /// A kernel of a built program.
 #[derive(Debug)]
-pub(crate) struct KernelHandle(pub(super) *mut c_void);
+pub(crate) struct KernelHandle {
+    pub(super) raw: *mut c_void,
+    /// Of the program, which the kernel keeps, and which keeps it.
+    context: *mut c_void,
+}
 
 // SAFETY: kernels may be used from any thread but for clSetKernelArg, whose callers hold the queue's lock until the
 // kernel is enqueued.
@@ -156,19 +163,28 @@ impl KernelHandle {
             call: CALL,
             code: CL_INVALID_KERNEL_NAME,
         })?;
-        named(CALL, clk::create_kernel(program.raw, name)).map(Self)
+        let raw = named(CALL, clk::create_kernel(program.raw, name))?;
+        Ok(Self {
+            raw,
+            context: program.context,
+        })
+    }
+
+    /// Whether this is a kernel of that context.
+    pub(crate) fn is_of(&self, context: &Context) -> bool {
+        self.context == context.raw
     }
 
     /// Number of arguments.
     pub(crate) fn arity(&self) -> ClResult<u32> {
-        let data = clk::get_kernel_data(self.0, clk::CL_KERNEL_NUM_ARGS);
+        let data = clk::get_kernel_data(self.raw, clk::CL_KERNEL_NUM_ARGS);
         let data = named("clGetKernelInfo", data)?;
         Ok(data.try_into().map_or(0, u32::from_ne_bytes))
     }
 
     /// One argument's declaration; `None` where the program was built without that knowledge.
     pub(crate) fn arg(&self, index: u32) -> Option<ArgInfo> {
-        let query = |property| clk::get_kernel_arg_data(self.0, index, property).ok();
+        let query = |property| clk::get_kernel_arg_data(self.raw, index, property).ok();
         let address = query(clk::CL_KERNEL_ARG_ADDRESS_QUALIFIER)?;
         let address = match u32::from_ne_bytes(address.try_into().ok()?) {
             clk::CL_KERNEL_ARG_ADDRESS_GLOBAL => ArgAddress::Global,
@@ -187,7 +203,7 @@ impl KernelHandle {
     pub(crate) fn set_buffer(&self, index: u32, mem: &Mem) -> ClResult<()> {
         let value = (&raw const mem.0).cast();
         // SAFETY: a buffer argument is the address of its handle.
-        let set = unsafe { clk::set_kernel_arg(self.0, index, size_of::<*mut c_void>(), value) };
+        let set = unsafe { clk::set_kernel_arg(self.raw, index, size_of::<*mut c_void>(), value) };
         named("clSetKernelArg", set)
     }
 
@@ -195,19 +211,20 @@ impl KernelHandle {
     pub(crate) fn unset_buffer(&self, index: u32) -> ClResult<()> {
         // SAFETY: a null value is a buffer argument without a buffer (OpenCL 1.2, clSetKernelArg).
         let set =
-            unsafe { clk::set_kernel_arg(self.0, index, size_of::<*mut c_void>(), ptr::null()) };
+            unsafe { clk::set_kernel_arg(self.raw, index, size_of::<*mut c_void>(), ptr::null()) };
         named("clSetKernelArg", set)
     }
 
     pub(crate) fn set_bytes(&self, index: u32, value: &[u8]) -> ClResult<()> {
         // SAFETY: the driver copies `value` before it returns and checks its length.
-        let set = unsafe { clk::set_kernel_arg(self.0, index, value.len(), value.as_ptr().cast()) };
+        let set =
+            unsafe { clk::set_kernel_arg(self.raw, index, value.len(), value.as_ptr().cast()) };
         named("clSetKernelArg", set)
     }
 
     pub(crate) fn set_local(&self, index: u32, bytes: usize) -> ClResult<()> {
         // SAFETY: local memory is a size and no address.
-        let set = unsafe { clk::set_kernel_arg(self.0, index, bytes, ptr::null()) };
+        let set = unsafe { clk::set_kernel_arg(self.raw, index, bytes, ptr::null()) };
         named("clSetKernelArg", set)
     }
 }
@@ -215,6 +232,6 @@ impl KernelHandle {
 impl Drop for KernelHandle {
     fn drop(&mut self) {
         // SAFETY: this handle owns one reference.
-        let _ = unsafe { clk::release_kernel(self.0) };
+        let _ = unsafe { clk::release_kernel(self.raw) };
     }
 }

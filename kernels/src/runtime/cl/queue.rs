@@ -33,6 +33,7 @@ impl RectBytes {
     }
 }
 
+// Each command that waits shares its buffers before it is enqueued: from then on there is no way back.
 impl Queue {
     /// A queue that records times where the driver can.
     pub(crate) fn new(context: &Context, device: DeviceHandle) -> ClResult<Self> {
@@ -62,7 +63,7 @@ impl Queue {
         let event = unsafe {
             cl::enqueue_read_buffer(self.0, mem.0, CL_TRUE, at, bytes, out, 0, ptr::null())
         };
-        named("clEnqueueReadBuffer", event).map(Event::new)
+        named("clEnqueueReadBuffer", event).map(Event::ended)
     }
 
     /// Writes words at a byte offset, and waits until the driver has taken them.
@@ -73,11 +74,12 @@ impl Queue {
         let event = unsafe {
             cl::enqueue_write_buffer(self.0, mem.0, CL_TRUE, at, bytes, data, 0, ptr::null())
         };
-        named("clEnqueueWriteBuffer", event).map(Event::new)
+        named("clEnqueueWriteBuffer", event).map(Event::ended)
     }
 
     /// Writes words at a byte offset when the queue gets there. The event keeps them until then.
     pub(crate) fn write_later(&self, mem: &Mem, at: usize, data: Vec<u32>) -> ClResult<Event> {
+        let used = vec![mem.share()?];
         let bytes = size_of_val(data.as_slice());
         let from = data.as_ptr().cast();
         // SAFETY: the event below owns `data`, never changes it, and frees it after the command has ended.
@@ -85,11 +87,12 @@ impl Queue {
             cl::enqueue_write_buffer(self.0, mem.0, CL_FALSE, at, bytes, from, 0, ptr::null())
         };
         let event = Event::reading(named("clEnqueueWriteBuffer", event)?, data);
-        Ok(event.using(vec![mem.share()?]))
+        Ok(event.using(used))
     }
 
     /// Starts to map bytes for reading. The pointer is good from the event's end to [`Self::unmap`].
     pub(crate) fn map(&self, mem: &Mem, at: usize, bytes: usize) -> ClResult<(Event, *mut c_void)> {
+        let used = vec![mem.share()?];
         let mut host = ptr::null_mut();
         // SAFETY: the driver checks the range; nobody reads the pointer before the event has ended.
         let event = unsafe {
@@ -106,7 +109,7 @@ impl Queue {
             )
         };
         let event = named("clEnqueueMapBuffer", event).map(Event::new)?;
-        Ok((event.using(vec![mem.share()?]), host))
+        Ok((event.using(used), host))
     }
 
     /// Ends a map.
@@ -115,21 +118,23 @@ impl Queue {
     ///
     /// `host` came from [`Self::map`] of the same buffer, and nobody reads it any more.
     pub(crate) unsafe fn unmap(&self, mem: &Mem, host: *mut c_void) -> ClResult<Event> {
+        let used = vec![mem.share()?];
         // SAFETY: passed on to the caller.
         let event = unsafe { cl::enqueue_unmap_mem_object(self.0, mem.0, host, 0, ptr::null()) };
         let event = named("clEnqueueUnmapMemObject", event).map(Event::new)?;
-        Ok(event.using(vec![mem.share()?]))
+        Ok(event.using(used))
     }
 
     /// Fills bytes with a word.
     pub(crate) fn fill(&self, mem: &Mem, at: usize, bytes: usize, word: u32) -> ClResult<Event> {
+        let used = vec![mem.share()?];
         let pattern = (&raw const word).cast();
         // SAFETY: the driver copies the pattern before it returns.
         let event = unsafe {
             cl::enqueue_fill_buffer(self.0, mem.0, pattern, 4, at, bytes, 0, ptr::null())
         };
         let event = named("clEnqueueFillBuffer", event).map(Event::new)?;
-        Ok(event.using(vec![mem.share()?]))
+        Ok(event.using(used))
     }
 
     /// Copies bytes between buffers.
@@ -139,12 +144,13 @@ impl Queue {
         (dst, to): (&Mem, usize),
         bytes: usize,
     ) -> ClResult<Event> {
+        let used = vec![src.share()?, dst.share()?];
         // SAFETY: no host memory is involved.
         let event = unsafe {
             cl::enqueue_copy_buffer(self.0, src.0, dst.0, from, to, bytes, 0, ptr::null())
         };
         let event = named("clEnqueueCopyBuffer", event).map(Event::new)?;
-        Ok(event.using(vec![src.share()?, dst.share()?]))
+        Ok(event.using(used))
     }
 
     /// Copies `rows` rows of `bytes` bytes between panels.
@@ -155,6 +161,7 @@ impl Queue {
         rows: usize,
         bytes: usize,
     ) -> ClResult<Event> {
+        let used = vec![src.share()?, dst.share()?];
         // SAFETY: the arrays outlive the call; no other host memory is involved.
         let event = unsafe {
             cl::enqueue_copy_buffer_rect(
@@ -173,7 +180,7 @@ impl Queue {
             )
         };
         let event = named("clEnqueueCopyBufferRect", event).map(Event::new)?;
-        Ok(event.using(vec![src.share()?, dst.share()?]))
+        Ok(event.using(used))
     }
 
     /// Makes all later commands of this queue wait for an event, which another queue may hold.
@@ -196,7 +203,7 @@ impl Queue {
         let event = unsafe {
             cl::enqueue_nd_range_kernel(
                 self.0,
-                kernel.0,
+                kernel.raw,
                 3,
                 ptr::null(),
                 global.as_ptr(),
