@@ -16,6 +16,7 @@ use p3_air::BaseAir;
 use p3_air::symbolic::{BaseEntry, BaseLeaf, SymbolicExpression, SymbolicVariable};
 use p3_field::PrimeField64;
 use p3_matrix::Matrix;
+use p3_matrix::dense::RowMajorMatrix;
 
 /// Points at which expressions are compared.
 const POINTS: usize = 3;
@@ -34,7 +35,8 @@ pub(super) type Interval = (i64, i64);
 
 /// The constraints of one AIR, ready to be asked about the range of an expression.
 pub(super) struct Ranges<'a, F: PrimeField64> {
-    /// Interval of each preprocessed column, over all rows.
+    /// The preprocessed columns, and the interval of each over all rows.
+    fixed: Option<RowMajorMatrix<F>>,
     preprocessed: Vec<Interval>,
     /// Interval of each periodic column.
     periodic: Vec<Interval>,
@@ -50,12 +52,14 @@ pub(super) struct Ranges<'a, F: PrimeField64> {
 
 impl<'a, F: PrimeField64> Ranges<'a, F> {
     pub(super) fn new<A: BaseAir<F>>(air: &A, constraints: &'a [SymbolicExpression<F>]) -> Self {
-        let preprocessed = air.preprocessed_trace().map_or_else(Vec::new, |trace| {
+        let fixed = air.preprocessed_trace();
+        let preprocessed = fixed.as_ref().map_or_else(Vec::new, |trace| {
             (0..trace.width())
                 .map(|column| hull(trace.values.iter().skip(column).step_by(trace.width())))
                 .collect()
         });
         let mut ranges = Self {
+            fixed,
             preprocessed,
             periodic: air.periodic_columns().iter().map(hull).collect(),
             flags: HashSet::new(),
@@ -140,6 +144,9 @@ impl<'a, F: PrimeField64> Ranges<'a, F> {
         if let Some(w) = self.constrained_range(e) {
             return Some((0, i64::from(w)));
         }
+        if let Some(interval) = self.sum_of_fixed(e) {
+            return Some(interval);
+        }
         match e {
             SymbolicExpression::Leaf(_) => None,
             SymbolicExpression::Add { x, y, .. } => {
@@ -165,6 +172,19 @@ impl<'a, F: PrimeField64> Ranges<'a, F> {
                 Some((corners.into_iter().min()?, corners.into_iter().max()?))
             }
         }
+    }
+
+    /// The interval of a sum of preprocessed columns, over all rows: flags of which each row has one at most.
+    fn sum_of_fixed(&self, e: &SymbolicExpression<F>) -> Option<Interval> {
+        let (fixed, mut columns) = (self.fixed.as_ref()?, Vec::new());
+        if !fixed_terms(e, &mut columns) || columns.iter().any(|&column| column >= fixed.width()) {
+            return None;
+        }
+        let sums: Vec<F> = fixed
+            .row_slices()
+            .map(|row| columns.iter().map(|&column| row[column]).sum())
+            .collect();
+        Some(hull(&sums))
     }
 
     /// The interval of a constant, of a column whose data are part of the AIR, or of a flag.
@@ -229,6 +249,23 @@ fn proportion<F: PrimeField64>(values: Values<F>) -> Option<[u64; POINTS - 1]> {
     Some(std::array::from_fn(|i| {
         (values[i + 1] * inverse).as_canonical_u64()
     }))
+}
+
+/// Whether an expression is a sum of preprocessed columns in the current row, which are then collected.
+fn fixed_terms<F: PrimeField64>(e: &SymbolicExpression<F>, columns: &mut Vec<usize>) -> bool {
+    match e {
+        SymbolicExpression::Add { x, y, .. } => fixed_terms(x, columns) && fixed_terms(y, columns),
+        SymbolicExpression::Leaf(BaseLeaf::Variable(SymbolicVariable {
+            entry: BaseEntry::Preprocessed { offset: 0 },
+            index,
+            ..
+        })) => {
+            columns.push(*index);
+            true
+        }
+        SymbolicExpression::Leaf(BaseLeaf::Constant(c)) => c.is_zero(),
+        _ => false,
+    }
 }
 
 /// The least interval that holds all values, `(0, 0)` if there are none.
