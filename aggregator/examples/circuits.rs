@@ -84,7 +84,7 @@ where
     })?;
     report("lift", lift.node().circuit());
     security::<E>(profile, lift.node().circuit().air(), log_lift)?;
-    let uniform = Uniform::new::<E>(log_uniform, &node, &[])?;
+    let uniform = Uniform::new::<E>(log_uniform, &node, lift.tails())?;
     let shrink = timed("set up shrink", || {
         Shrink::setup(&device, lift.node(), &node, &uniform)
     })?;

@@ -30,6 +30,7 @@ where
 {
     shape: ProofShape,
     parts: ProofParts,
+    tails: Vec<u8>,
     prover: NodeProver<E, B>,
 }
 
@@ -66,10 +67,12 @@ where
             builder.section("statement", |builder| leaf_statement(builder, values, root));
         builder.publish(statement);
         let circuit = builder.compile(log_height)?;
+        let tails = ProofShape::new::<E, _>(&[circuit.air().clone()], &[log_height], own)?.tails();
         let identity = (Role::Lift, KeccakMachine::ID, KeccakMachine::VERSION);
         Ok(Self {
             shape,
             parts,
+            tails,
             prover: NodeProver::setup(device, own, circuit, identity)?,
         })
     }
@@ -78,6 +81,12 @@ where
     #[must_use]
     pub const fn node(&self) -> &NodeProver<E, B> {
         &self.prover
+    }
+
+    /// Lengths of short last blocks that verifying its proofs meets: for [`Uniform::new`](super::Uniform::new).
+    #[must_use]
+    pub fn tails(&self) -> &[u8] {
+        &self.tails
     }
 
     /// Lifts a segment's proof into a tree with this root of allowed keys.

@@ -343,7 +343,7 @@ mod tests {
         let [left, right] = [0, 1].map(|_| Statement::read(&mut builder));
         let digest = join(&mut builder, &left, &right);
         builder.publish(digest);
-        builder.compile(12).unwrap()
+        builder.compile(11).unwrap()
     }
 
     /// The digest that the circuit publishes, where the statements satisfy it.
@@ -395,7 +395,14 @@ mod tests {
     #[test]
     fn an_absent_child_changes_nothing() {
         let circuit = circuit();
-        for case in join_cases().into_iter().step_by(7) {
+        // The right child's place is taken by some proven node all the same.
+        let proven = |case: &JoinCase| {
+            !case
+                .expected
+                .as_ref()
+                .is_err_and(|rule| rule.is_inductive())
+        };
+        for case in join_cases().into_iter().filter(proven).step_by(7) {
             let left = sample(Interval::new(4, 2).unwrap());
             let case = JoinCase {
                 left: left.to_elements(),

@@ -88,7 +88,6 @@ fn three_segments_become_one_proof() {
     let segments = segments();
     assert_eq!(segments.len(), 3);
     let log_leaf = segments[0].shape.log_height();
-    let uniform = Uniform::new::<E>(13, &TINY, &[]).unwrap();
     let lift = timed("set up lift", || {
         Lift::setup(&device, (log_leaf, &TINY), (16, &TINY)).unwrap()
     });
@@ -97,6 +96,7 @@ fn three_segments_become_one_proof() {
         lift.node().circuit().cost(),
         lift.node().circuit().sections()
     );
+    let uniform = Uniform::new::<E>(14, &TINY, lift.tails()).unwrap();
     let shrink = timed("set up shrink", || {
         Shrink::setup(&device, lift.node(), &TINY, &uniform).unwrap()
     });
