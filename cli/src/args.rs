@@ -59,7 +59,7 @@ pub(crate) enum Command {
 /// What `devices` takes.
 #[derive(Debug, Args)]
 pub(crate) struct DevicesArgs {
-    /// Run known answers on this device: cpu, opencl, opencl:<substring or index>.
+    /// Run known answers on this device: cpu, opencl, opencl:NAME (a part of its name, or its index).
     #[arg(long, value_name = "SEL", conflicts_with = "export")]
     pub(crate) test: Option<String>,
     /// Compile every kernel that a proof may need and write source, binary and manifest of each to this folder, which
@@ -110,7 +110,7 @@ pub(crate) struct KeccakArgs {
     /// The proof file to write; it appears only when it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Device: cpu, opencl, opencl:<substring or index>, shadow:<device>, fallback:<device>.
+    /// Device: cpu, opencl, opencl:NAME (a part of its name, or its index), shadow:DEVICE, fallback:DEVICE.
     #[arg(long, value_name = "SEL", env = "STARKWRIGHT_BACKEND")]
     pub(crate) backend: Option<String>,
     /// Security profile: proven100 or conjectured100.

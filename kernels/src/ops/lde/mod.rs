@@ -1,7 +1,7 @@
 //! Number-theoretic transforms of the columns of a matrix: low-degree extension, forward and inverse transform.
 //!
-//! [`plan`] says how a transform is cut into passes, [`table`] what the kernels are given, [`schedule`] puts both
-//! together, [`launch`] runs a schedule. The kernels are in `cl/ntt*.cl`.
+//! `plan` says how a transform is cut into passes, `table` what the kernels are given, `schedule` puts both
+//! together, `launch` runs a schedule. The kernels are in `cl/ntt*.cl`.
 
 mod groups;
 mod launch;
