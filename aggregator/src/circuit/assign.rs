@@ -490,7 +490,7 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
             .for_each(|(row, (to, rounds))| {
                 to[..PERMUTATION].copy_from_slice(rounds);
                 if let Some(state) = self.states.get(row) {
-                    self.permutation_row(&self.program.permutations[row], state, to);
+                    self.permutation_row(state, to);
                 }
                 if let Some(line) = self.program.lines.get(row) {
                     self.gate_row(line, to);
@@ -502,14 +502,11 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
         trace
     }
 
-    fn permutation_row(&self, permutation: &Permutation, state: &State<E>, to: &mut [KoalaBear]) {
+    fn permutation_row(&self, state: &State<E>, to: &mut [KoalaBear]) {
         let sum = state.sum.as_basis_coefficients_slice();
         to[Layout::HORNER..][..sum.len()].copy_from_slice(sum);
         to[self.layout.bit()] = KoalaBear::from_bool(state.bit);
         to[self.layout.high()] = state.high;
-        if let (true, Port::Create(cell)) = (permutation.counted, permutation.input) {
-            to[self.layout.reads()] = KoalaBear::from_u32(self.reads[cell.place()]);
-        }
     }
 
     fn gate_row(&self, line: &Line, to: &mut [KoalaBear]) {

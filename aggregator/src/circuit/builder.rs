@@ -351,9 +351,12 @@ impl Builder {
 
     /// One of the elements, which were [unpacked](Self::unpack_counted) in one go: the one at the place that `index` holds.
     /// The index must be known to be a place.
-    pub(crate) fn pick_is(&mut self, elements: &[Ext], index: Ext, value: Ext) {
+    pub fn pick_is(&mut self, elements: &[Ext], index: Ext, value: Ext) {
         // The first of the cells is named; the offset is dynamic, and so is the reader's count.
-        let first = elements[0].0;
+        let Some(&Ext(first)) = elements.first() else {
+            self.refuse("one of no elements is picked");
+            return;
+        };
         let (d, o) = (self.read(index.0), self.read(value.0));
         let gate = Gate {
             la: KoalaBear::ONE,
@@ -425,7 +428,7 @@ impl Builder {
     }
 
     /// As [`Self::unpack`], for the dynamic reads of [`Self::pick_is`]; so many elements, in cells next to each other.
-    pub(crate) fn unpack_counted(&mut self, octets: &[Octet], count: usize) -> Vec<Ext> {
+    pub fn unpack_counted(&mut self, octets: &[Octet], count: usize) -> Vec<Ext> {
         self.unpack_as(octets, count, true)
     }
 

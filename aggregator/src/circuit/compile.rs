@@ -174,9 +174,8 @@ impl<'a> Fixed<'a> {
     }
 
     fn permutation(&mut self, row: usize, permutation: &Permutation) {
-        let [number, count, counted] = fixed::INPUT;
+        let [number, count] = fixed::INPUT;
         self.port(row, number, count, permutation.input);
-        self.set(row, counted, KoalaBear::from_bool(permutation.counted));
         let [number, count, in_cap] = fixed::OUTPUT;
         self.port(row, number, count, permutation.output);
         self.set(row, in_cap, KoalaBear::from_bool(permutation.in_cap));

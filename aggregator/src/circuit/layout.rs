@@ -3,8 +3,8 @@
 //! A row holds three independent machines side by side, one step of each:
 //!
 //! ```text
-//!  main          │ permutation: input, rounds, output │ Horner sum, bit, reads, high │ a b d o │ reads ×4, offset │ bits │
-//!  preprocessed  │ what the next permutation is, ports│                              │ gate, ports, packing       │ step │
+//!  main          │ permutation: input, rounds, output │ Horner sum, bit, high │ a b d o │ reads ×4, offset │ bits │
+//!  preprocessed  │ what the next permutation is, ports│                       │ gate, ports, packing       │ step │
 //! ```
 //!
 //! The columns' number depends on the degree of the challenge field alone; the preprocessed ones also on the lengths of
@@ -49,22 +49,16 @@ impl Layout {
         Self::HORNER + self.degree
     }
 
-    /// How often the cell that the permutation's input port creates is read, where that is not known beforehand.
-    #[must_use]
-    pub const fn reads(&self) -> usize {
-        self.bit() + 1
-    }
-
     /// What the output port adds to its cell's number: which digest of a cap.
     #[must_use]
     pub const fn high(&self) -> usize {
-        self.bit() + 2
+        self.bit() + 1
     }
 
     /// Word `word` of operand `operand` (0: a, 1: b, 2: d, 3: o).
     #[must_use]
     pub const fn operand(&self, operand: usize, word: usize) -> usize {
-        self.bit() + 3 + operand * self.degree + word
+        self.bit() + 2 + operand * self.degree + word
     }
 
     /// How often the cell of an operand's port is read, where that is not known beforehand.
@@ -183,67 +177,67 @@ pub mod fixed {
     pub const HORNER: [usize; 2] = [7, 9];
     /// Next: the sum goes on.
     pub const HORNER_ON: [usize; 2] = [8, 10];
-    /// The input port: number of the cell, how often it is read (−1 reads it), whether the count column adds to that.
-    pub const INPUT: [usize; 3] = [11, 12, 13];
+    /// The input port: number of the cell, how often it is read (−1 reads it).
+    pub const INPUT: [usize; 2] = [11, 12];
     /// The output port: number, count, whether the number is shifted by the high column.
-    pub const OUTPUT: [usize; 3] = [14, 15, 16];
+    pub const OUTPUT: [usize; 3] = [13, 14, 15];
     /// The sum's port: number and count.
-    pub const SUM: [usize; 2] = [17, 18];
+    pub const SUM: [usize; 2] = [16, 17];
     /// The operands' ports: numbers.
-    pub const OPERAND: [usize; 4] = [19, 20, 21, 22];
+    pub const OPERAND: [usize; 4] = [18, 19, 20, 21];
     /// The operands' ports: counts.
-    pub const OPERAND_COUNT: [usize; 4] = [23, 24, 25, 26];
+    pub const OPERAND_COUNT: [usize; 4] = [22, 23, 24, 25];
     /// The gate `(QA a + QB b) d + LA a + LB b + LD d + K + K1 X = LO o`.
     pub const GATE: Gate<usize> = Gate {
-        qa: 27,
-        qb: 28,
-        la: 29,
-        lb: 30,
-        ld: 31,
-        lo: 32,
-        k: 33,
-        k1: 34,
+        qa: 26,
+        qb: 27,
+        la: 28,
+        lb: 29,
+        ld: 30,
+        lo: 31,
+        k: 32,
+        k1: 33,
     };
     /// First row of a packing.
-    pub const PACK_FIRST: usize = 35;
+    pub const PACK_FIRST: usize = 34;
     /// Second row of a packing.
-    pub const PACK_SECOND: usize = 36;
+    pub const PACK_SECOND: usize = 35;
     /// First row of a spelling: eight cells with one word each, and the cell with all of them.
-    pub const SPELL: usize = 37;
+    pub const SPELL: usize = 36;
     /// Operands are words: all but their first one are zero.
-    pub const WORDS: usize = 38;
+    pub const WORDS: usize = 37;
     /// Number of the first cell of a packing or spelling in this row.
-    pub const PACKED: usize = 39;
+    pub const PACKED: usize = 38;
     /// Counts of the up to three cells of this row.
-    pub const PACKED_COUNT: [usize; 3] = [40, 41, 42];
+    pub const PACKED_COUNT: [usize; 3] = [39, 40, 41];
     /// The offset column is the first word of operand d; elsewhere it is zero.
-    pub const PICK: usize = 43;
+    pub const PICK: usize = 42;
     /// The operands' counts have the reads columns added.
-    pub const READS: usize = 44;
+    pub const READS: usize = 43;
     /// The bit machine starts: number 0, product 1.
-    pub const RESET: usize = 45;
+    pub const RESET: usize = 44;
     /// Next row of the bit machine takes a bit.
-    pub const STEP: usize = 46;
+    pub const STEP: usize = 45;
     /// Next: the factor of its bit, minus 1.
-    pub const FACTOR: usize = 47;
+    pub const FACTOR: usize = 46;
     /// The number is noted as the top.
-    pub const NOTE: usize = 48;
+    pub const NOTE: usize = 47;
     /// Next: the top stays.
-    pub const KEEP: usize = 49;
+    pub const KEEP: usize = 48;
     /// The product of the top bits starts with this bit.
-    pub const ONES_START: usize = 50;
+    pub const ONES_START: usize = 49;
     /// Next: the product of the top bits takes its bit, or with [`KEEP`] stays.
-    pub const ONES_STEP: usize = 51;
+    pub const ONES_STEP: usize = 50;
     /// The number must be canonical: with all top bits 1, no lower one is.
-    pub const CANONICAL: usize = 52;
+    pub const CANONICAL: usize = 51;
     /// The number's port: number of the cell, count.
-    pub const NUMBER: [usize; 2] = [53, 54];
+    pub const NUMBER: [usize; 2] = [52, 53];
     /// The product's port: number of the cell, count.
-    pub const PRODUCT: [usize; 2] = [55, 56];
+    pub const PRODUCT: [usize; 2] = [54, 55];
     /// The spelled cell's count has the first reads column added.
-    pub const SPELL_READS: usize = 57;
+    pub const SPELL_READS: usize = 56;
     /// Flags for the lengths of short last blocks start here: the next permutation overwrites only so many words.
-    pub const TAILS: usize = 58;
+    pub const TAILS: usize = 57;
 
     /// The coefficients of a gate.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -189,9 +189,9 @@ fn ports<AB: InteractionBuilder<F = KoalaBear>>(row: &Row<'_, AB>, builder: &mut
     let tuple = Row::<'_, AB>::cell(number + high, words(OUTPUT, CELL_WORDS));
     port(builder, tuple, count);
 
-    let [number, count, counted] = fixed::INPUT.map(|column| row.fixed(column));
+    let [number, count] = fixed::INPUT.map(|column| row.fixed(column));
     let tuple = Row::<'_, AB>::cell(number, words(0, CELL_WORDS));
-    port(builder, tuple, count + counted * row.at(layout.reads()));
+    port(builder, tuple, count);
 
     let [number, count] = fixed::SUM.map(|column| row.fixed(column));
     let tuple = Row::<'_, AB>::cell(number, words(Layout::HORNER, layout.degree));

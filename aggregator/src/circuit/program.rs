@@ -96,8 +96,6 @@ pub(super) struct Permutation {
     /// The child with whose challenge the block is summed up, and whether the sum goes on.
     pub(super) sum_of: Option<(usize, bool)>,
     pub(super) input: Port,
-    /// Whether the input's cell may be read at places that only the proof decides.
-    pub(super) counted: bool,
     pub(super) output: Port,
     /// The output port reads one of the cells from this one on: which one, the sum's second word says.
     pub(super) in_cap: bool,

@@ -34,7 +34,6 @@ pub(super) fn idle() -> Permutation {
         bit: None,
         sum_of: None,
         input: Port::Closed,
-        counted: false,
         output: Port::Closed,
         in_cap: false,
         sum: Port::Closed,

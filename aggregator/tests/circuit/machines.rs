@@ -199,6 +199,18 @@ fn opening<E: Extension<F>>(
     cap_height: usize,
     wrong: Option<usize>,
 ) -> Result<(), String> {
+    let (builder, mut inputs) = opening_circuit::<E>(width, cap_height);
+    if let Some(wrong) = wrong {
+        inputs[wrong] += F::ONE;
+    }
+    run::<E>(builder, 7, &inputs)
+}
+
+/// The circuit of an opening, and its honest inputs.
+pub(super) fn opening_circuit<E: Extension<F>>(
+    width: usize,
+    cap_height: usize,
+) -> (Builder, Vec<F>) {
     const LOG_HEIGHT: usize = 5;
     let mmcs = <Poseidon2Merkle as MerkleScheme<F>>::mmcs(cap_height);
     let matrix = RowMajorMatrix::new(
@@ -281,10 +293,7 @@ fn opening<E: Extension<F>>(
     inputs.extend(row);
     inputs.extend(opening.opening_proof.iter().flatten());
     inputs.extend(words(sum));
-    if let Some(wrong) = wrong {
-        inputs[wrong] += F::ONE;
-    }
-    run::<E>(builder, 7, &inputs)
+    (builder, inputs)
 }
 
 #[test]

@@ -6,6 +6,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod columns;
 mod machines;
 
 use p3_air::BaseAir;
