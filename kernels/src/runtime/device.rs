@@ -125,6 +125,16 @@ impl DeviceInfo {
         }
     }
 
+    /// Whether it is Intel's runtime for CPUs.
+    pub(crate) fn is_intel_cpu(&self) -> bool {
+        self.kind == DeviceKind::Cpu && self.platform.starts_with("Intel(R) OpenCL")
+    }
+
+    /// Whether the driver counts on threads that wait for it: see `lent`.
+    pub(super) fn computes_in_waiting_threads(&self) -> bool {
+        self.is_intel_cpu()
+    }
+
     /// Refuses a device whose words or addresses are not ours.
     pub(super) fn check(&self) -> Result<(), HalError> {
         let refuse = |why: &str| {

@@ -19,6 +19,7 @@
 //! - rusticl answers no question about an event while its command runs: only callbacks tell of an end in time.
 //! - rusticl keeps the last buffers that a kernel was given for as long as the kernel, and reports all times as 0.
 //! - Intel's runtime forgets kernels' arguments with the source: the disk cache keeps them beside the binary.
+//! - Intel's CPU runtime computes in the thread that waits, beside its own: see `lent`.
 //! - Oclgrind runs kernels in the thread that waits, and in one thread at a time.
 //!
 //! Words are `u32`; offsets and lengths count words. Field elements are p3's Montgomery words.
@@ -28,6 +29,7 @@ mod cl;
 mod device;
 mod faults;
 mod launch;
+mod lent;
 mod mapped;
 mod memory;
 mod open;

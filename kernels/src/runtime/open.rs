@@ -72,7 +72,7 @@ impl Runtime {
         info.host_unified &= !options.assume_discrete;
         let failed = |error: ClError| error.on(&info.name, 0, 0);
         let context = Context::new(info.handle).map_err(failed)?;
-        let stream = Stream::new(&context, info.handle).map_err(failed)?;
+        let stream = Stream::new(&context, &info).map_err(failed)?;
         let staging = match info.host_unified {
             true => None,
             false => Some(Staging::new(&context, info.handle).map_err(failed)?),

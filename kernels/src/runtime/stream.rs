@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use starkwright_hal::HalError;
 
-use super::cl::{ClError, ClResult, Context, DeviceHandle, Event, Queue};
+use super::cl::{ClError, ClResult, Context, Event, Queue};
+use super::device::DeviceInfo;
+use super::lent::Lent;
 use super::statistics::{CommandId, CommandStatistics, CommandTable};
 
 /// A command that was enqueued and not yet seen to end.
@@ -81,6 +83,8 @@ impl From<ClError> for Stuck {
 #[derive(Debug)]
 pub(super) struct Stream {
     queue: Queue,
+    /// Where the driver computes in whoever waits.
+    lent: Option<Lent>,
     state: Mutex<State>,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
@@ -96,9 +100,12 @@ const FIRST_LAUNCH: u32 = 10;
 const POLL: Duration = Duration::from_millis(100);
 
 impl Stream {
-    pub(super) fn new(context: &Context, device: DeviceHandle) -> ClResult<Self> {
+    pub(super) fn new(context: &Context, device: &DeviceInfo) -> ClResult<Self> {
+        // Without it the device is slower, and no less right.
+        let lent = device.computes_in_waiting_threads();
         Ok(Self {
-            queue: Queue::new(context, device)?,
+            queue: Queue::new(context, device.handle)?,
+            lent: lent.then(Lent::start).and_then(Result::ok),
             state: Mutex::default(),
             bytes_up: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
@@ -218,6 +225,9 @@ impl Stream {
         if last.is_none() && !hung {
             return self.state().report();
         }
+        if let (Some(lent), Some(event), false) = (&self.lent, &last, hung) {
+            lent.until(event.share());
+        }
         let mut start = Instant::now();
         loop {
             let left = deadline.saturating_sub(start.elapsed());
@@ -291,6 +301,9 @@ impl Stream {
     /// Gives the queue up while commands may still run: nothing that they use may be freed, so it is leaked.
     pub(super) fn abandon(&self) {
         self.queue.leak();
+        if let Some(lent) = &self.lent {
+            lent.abandon();
+        }
         std::mem::forget(std::mem::take(&mut self.state().pending));
     }
 

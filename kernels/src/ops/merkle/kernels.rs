@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use starkwright_hal::{HalError, HalField, HashKind};
 
 use crate::ops::poseidon2;
-use crate::{Arg, Buffer, DeviceKind, Kernel, Program, ProgramSource, Runtime, Variant};
+use crate::{Arg, Buffer, Kernel, Program, ProgramSource, Runtime, Variant};
 
 const FIELD: &str = include_str!("../../../cl/field.cl");
 const POSEIDON2: &str = include_str!("../../../cl/poseidon2.cl");
@@ -155,8 +155,7 @@ fn hides_in_any(rt: &Runtime) -> bool {
     let wide = std::arch::is_x86_feature_detected!("avx512dq");
     #[cfg(not(target_arch = "x86_64"))]
     let wide = false;
-    let info = rt.info();
-    wide && info.kind == DeviceKind::Cpu && info.platform.starts_with("Intel(R) OpenCL")
+    wide && rt.info().is_intel_cpu()
 }
 
 /// A program over the Poseidon2 of one width.

@@ -93,6 +93,11 @@ impl Event {
         self.end.wait(limit)
     }
 
+    /// Waits in the driver, however long it takes; how the command ended is known as by [`Self::outcome`].
+    pub(crate) fn wait_in_driver(&self) {
+        let _ = cl::wait_for_events(&[self.raw]);
+    }
+
     /// The outcome of a command that a later one of its queue followed to the end: the driver is asked where its
     /// callback is still to come.
     pub(crate) fn settle(&self) -> ClResult<Option<i32>> {
