@@ -4,6 +4,7 @@ use starkwright_prover::ProverError;
 use starkwright_prover::constraints::LoweringError;
 use starkwright_prover::machine::keccak::StatementError;
 
+use crate::node::Role;
 use crate::statement::Rule;
 use crate::tree::Interval;
 
@@ -130,6 +131,12 @@ pub enum AggregatorError {
     /// A child's key is none of those that the tree allows.
     #[error("the child's key is not one of the keys that this tree allows")]
     UnknownKey,
+    /// Only joins and closes are sealed: a single leaf goes through a join first.
+    #[error("a {role} cannot be sealed: only a join or a close can; join a single leaf first")]
+    NotATop {
+        /// What was to be sealed.
+        role: Role,
+    },
     /// The constraints of a table could not be lowered.
     #[error(transparent)]
     Lowering(#[from] LoweringError),

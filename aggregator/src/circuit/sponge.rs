@@ -158,6 +158,23 @@ impl Builder {
 
     /// A sponge over whole cells.
     pub fn hash_cells(&mut self, octets: &[Octet]) -> Octet {
+        match self.absorb_cells(octets) {
+            Some(row) => self.output(row),
+            // The hash of nothing is the state's first words: zeros.
+            None => Octet(self.constant(KoalaBear::ZERO).cell()),
+        }
+    }
+
+    /// Asserts that the hash of whole cells, at least one, is this digest.
+    pub fn assert_hash(&mut self, octets: &[Octet], digest: Octet) {
+        match self.absorb_cells(octets) {
+            Some(row) => self.assert_digest(row, digest),
+            None => self.refuse("the hash of nothing is compared with a digest"),
+        }
+    }
+
+    /// The last row of a sponge over whole cells.
+    fn absorb_cells(&mut self, octets: &[Octet]) -> Option<Row> {
         let mut last = None;
         for (block, &octet) in octets.iter().enumerate() {
             let link = if block == 0 {
@@ -167,11 +184,7 @@ impl Builder {
             };
             last = Some(self.block(link, Block::Cell(octet), None));
         }
-        match last {
-            Some(row) => self.output(row),
-            // The hash of nothing is the state's first words: zeros.
-            None => Octet(self.constant(KoalaBear::ZERO).cell()),
-        }
+        last
     }
 
     /// Goes up a Merkle path from a row's digest, which must be the last row so far: `steps` siblings from the proof.

@@ -6,16 +6,14 @@ use p3_koala_bear::KoalaBear;
 use starkwright_hal::{Backend, Extension, Poseidon2Merkle};
 use starkwright_prover::challenger::Protocol;
 
-use super::child::{allowed_key, challenge_words, key_words, public_values};
+use super::child::{Child, Input, allowed_words};
 use super::key::{AllowedKeys, NodeKey, Role};
 use super::proof::{NodeProof, NodeProver};
 use super::statement::{Statement, join, join_words};
 use super::uniform::Uniform;
 use crate::AggregatorError;
-use crate::circuit::layout::CELL_WORDS;
-use crate::circuit::{Base, Source};
-use crate::statement::{TreeStatement, layout};
-use crate::verify::{Cap, ProofParts, ProofWords, verify};
+use crate::statement::TreeStatement;
+use crate::verify::ProofParts;
 
 type F = KoalaBear;
 
@@ -40,24 +38,16 @@ where
     /// [`AggregatorError::TooManyRows`] where the height is not enough for what it verifies; set-up's and the device's.
     pub fn setup(device: &B, uniform: &Uniform) -> Result<Self, AggregatorError> {
         let mut builder = uniform.builder::<E>();
-        let cap_digests = 1 << uniform.parameters().cap_height;
         let children = [0, 1].map(|_| Statement::read(&mut builder));
         let statement = builder.section("statement", |builder| {
             join(builder, &children[0], &children[1])
         });
-        let inputs = [0, 1].map(|child: usize| {
-            let statement = &children[child];
-            let values = public_values(&mut builder, statement.digest);
-            let cap = builder.section("key", |builder| {
-                allowed_key(builder, cap_digests, statement.block(layout::ALLOWED_ROOT))
-            });
-            (values, cap)
-        });
-        let [left, right] = inputs;
-        let mut child = |child: usize, (values, cap): (Vec<Base>, Cap)| {
-            verify(&mut builder, uniform.shape(), child, &[values], Some(&cap))
-        };
-        let parts = [child(0, left), child(1, right)];
+        let [left, right] =
+            children.map(|statement| Child::allowed(&mut builder, uniform, &statement, false));
+        let parts = [
+            left.verify(&mut builder, uniform.shape(), 0),
+            right.verify(&mut builder, uniform.shape(), 1),
+        ];
         builder.publish(statement);
         let circuit = builder.compile(uniform.log_height())?;
         Ok(Self {
@@ -94,42 +84,11 @@ where
         let mut head: Vec<F> = elements.iter().flatten().copied().collect();
         head.extend(join_words(&elements[0], &elements[1], right.is_none()));
         for (key, proof) in children {
-            head.extend(challenge_words(proof));
-            head.extend(key_words(key, allowed)?);
+            head.extend(allowed_words(key, proof, allowed)?);
         }
-        let shape = self.uniform.shape();
-        let source = TwoProofs {
-            head,
-            parts: self.parts,
-            words: children.map(|(_, proof)| ProofWords::new(shape, &proof.proof)),
-        };
-        self.prover.prove(statement, source)
-    }
-}
-
-/// The input of a join: words of its own, then each child's parts.
-struct TwoProofs<'a, E: Extension<F>>
-where
-    Poseidon2Merkle: Protocol<F, E>,
-{
-    head: Vec<F>,
-    parts: [ProofParts; 2],
-    words: [ProofWords<'a, E>; 2],
-}
-
-impl<E: Extension<F>> Source for TwoProofs<'_, E>
-where
-    Poseidon2Merkle: Protocol<F, E>,
-{
-    fn part(&mut self, part: usize, known: &[[F; CELL_WORDS]]) -> Result<Vec<F>, AggregatorError> {
-        for (parts, words) in self.parts.iter().zip(&mut self.words) {
-            if let Some(part) = part
-                .checked_sub(parts.first)
-                .filter(|&part| part < parts.count)
-            {
-                return words.part(part, known);
-            }
-        }
-        Ok(core::mem::take(&mut self.head))
+        let [left, right] = children.map(|(_, proof)| &proof.proof);
+        let proofs = [(self.parts[0], left), (self.parts[1], right)];
+        let input = Input::new(head, self.uniform.shape(), proofs);
+        self.prover.prove(statement, input)
     }
 }

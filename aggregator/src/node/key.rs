@@ -3,6 +3,8 @@
 //! A key is the commitment to a circuit's preprocessed columns: which gates it has and how they are wired. `allowed_root` is
 //! the root of a Merkle tree of fixed depth over the hashes of keys, each with its role, machine and version.
 
+use std::fmt;
+
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
 use p3_symmetric::{PseudoCompressionFunction, TruncatedPermutation};
@@ -26,6 +28,10 @@ pub enum Role {
     Shrink,
     /// Joins two nodes.
     Join,
+    /// Closes a complete range of segments into an item.
+    Close,
+    /// Brings a join or a close to the shape that a wrap verifies.
+    Seal,
 }
 
 impl Role {
@@ -36,7 +42,21 @@ impl Role {
             Self::Lift => 1,
             Self::Shrink => 2,
             Self::Join => 3,
+            Self::Close => 4,
+            Self::Seal => 5,
         }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lift => "lift",
+            Self::Shrink => "shrink",
+            Self::Join => "join",
+            Self::Close => "close",
+            Self::Seal => "seal",
+        })
     }
 }
 

@@ -11,15 +11,15 @@ use starkwright_prover::machine::keccak::{KeccakMachine, SegmentStatement};
 use starkwright_prover::profile::LeafParameters;
 use starkwright_prover::prove::StockBatchProof;
 
+use super::child::Input;
 use super::key::Role;
 use super::proof::{NodeProof, NodeProver};
-use super::statement::TAG;
+use super::statement;
 use crate::AggregatorError;
 use crate::circuit::layout::CELL_WORDS;
-use crate::circuit::{Base, Builder, Octet, Source};
-use crate::statement::hash::{SEGMENT_TAG, STATE_TAG};
+use crate::circuit::{Base, Builder};
 use crate::statement::{Digest, leaf_of_keccak};
-use crate::verify::{ProofParts, ProofShape, ProofWords, verify};
+use crate::verify::{ProofParts, ProofShape, verify};
 
 type F = KoalaBear;
 
@@ -63,9 +63,10 @@ where
         // In the machine's order: the Keccak-f table states nothing.
         let public_values = [Vec::new(), values.to_vec()];
         let parts = verify(&mut builder, &shape, 0, &public_values, None);
-        let statement =
-            builder.section("statement", |builder| leaf_statement(builder, values, root));
-        builder.publish(statement);
+        let leaf_statement = builder.section("statement", |builder| {
+            statement::leaf(builder, values, root)
+        });
+        builder.publish(leaf_statement);
         let circuit = builder.compile(log_height)?;
         let tails = ProofShape::new::<E, _>(&[circuit.air().clone()], &[log_height], own)?.tails();
         let identity = (Role::Lift, KeccakMachine::ID, KeccakMachine::VERSION);
@@ -111,88 +112,7 @@ where
         let mut head = allowed_root.to_vec();
         head.extend(values);
         head.resize(head.len().next_multiple_of(CELL_WORDS), F::ZERO);
-        let source = OneProof {
-            head,
-            first: self.parts.first,
-            words: ProofWords::new(&self.shape, proof),
-        };
-        self.prover.prove(statement, source)
-    }
-}
-
-/// The digest of a leaf's statement, from the machine's public values: [`leaf_of_keccak`] in a circuit.
-fn leaf_statement(builder: &mut Builder, values: &[Base], root: Octet) -> Octet {
-    let zero = builder.base_constant(F::ZERO);
-    let [state, segment, tree, one] =
-        [STATE_TAG, SEGMENT_TAG, TAG, 1].map(|k| builder.base_constant(F::from_u32(k)));
-    let identity = [values[pv::ID], values[pv::VERSION]];
-    let hash = |builder: &mut Builder, words: &[Base]| {
-        let blocks: Vec<Octet> = words
-            .chunks(CELL_WORDS)
-            .map(|block| {
-                builder.unspell(core::array::from_fn(|i| {
-                    block.get(i).copied().unwrap_or(zero)
-                }))
-            })
-            .collect();
-        builder.hash_cells(&blocks)
-    };
-    let state_digest = |builder: &mut Builder, lanes: usize, blocks: usize, bytes: usize| {
-        let mut words = vec![state, identity[0], identity[1], zero];
-        words.extend(&values[blocks..blocks + 4]);
-        words.extend(&values[lanes..lanes + 100]);
-        words.extend(&values[bytes..bytes + 4]);
-        hash(builder, &words)
-    };
-    let begin = state_digest(
-        builder,
-        pv::STATE_BEFORE,
-        pv::BLOCKS_BEFORE,
-        pv::BYTES_BEFORE,
-    );
-    let end = state_digest(builder, pv::STATE_AFTER, pv::BLOCKS_AFTER, pv::BYTES_AFTER);
-    let (first, last) = (values[pv::FIRST], values[pv::LAST]);
-    let flags = builder.sum_base([(F::ONE, first), (F::TWO, last)]);
-    let index = &values[pv::INDEX..pv::INDEX + 4];
-    let head = core::array::from_fn(|i| match i {
-        0 => segment,
-        1 | 2 => identity[i - 1],
-        3 => flags,
-        _ => index[i - 4],
-    });
-    let head = builder.unspell(head);
-    let list = builder.hash_cells(&[head, begin, end]);
-    let head = core::array::from_fn(|i| match i {
-        0 => tree,
-        1 => zero,
-        2 => first,
-        3 => last,
-        _ => index[i - 4],
-    });
-    let head = builder.unspell(head);
-    let context = builder.unspell(core::array::from_fn(|i| values[pv::CONTEXT + i]));
-    let count = builder.unspell(core::array::from_fn(|i| if i == 0 { one } else { zero }));
-    builder.hash_cells(&[head, context, begin, end, list, root, count])
-}
-
-/// The input of a circuit that verifies one proof: words of its own, then the proof's parts.
-pub(super) struct OneProof<'a, E: Extension<F>>
-where
-    Poseidon2Merkle: Protocol<F, E>,
-{
-    pub(super) head: Vec<F>,
-    pub(super) first: usize,
-    pub(super) words: ProofWords<'a, E>,
-}
-
-impl<E: Extension<F>> Source for OneProof<'_, E>
-where
-    Poseidon2Merkle: Protocol<F, E>,
-{
-    fn part(&mut self, part: usize, known: &[[F; CELL_WORDS]]) -> Result<Vec<F>, AggregatorError> {
-        match part.checked_sub(self.first) {
-            Some(part) => self.words.part(part, known),
-            None => Ok(core::mem::take(&mut self.head)),
-        }
+        let input = Input::new(head, &self.shape, [(self.parts, proof)]);
+        self.prover.prove(statement, input)
     }
 }

@@ -17,20 +17,28 @@
 //! Public values of a node's proof are its statement's digest and the powers of two challenges ([`NodeProof::public_values`]).
 
 mod child;
+mod close;
 mod join;
 mod key;
+mod layers;
 mod lift;
 mod proof;
+mod seal;
 mod shrink;
 mod statement;
 mod uniform;
+mod wrap;
 
+pub use close::Close;
 pub use join::Join;
 pub use key::{AllowedKeys, KEY_TREE_DEPTH, NodeKey, Role};
+pub use layers::{Layer, Layers};
 pub use lift::Lift;
 pub use proof::{NodeProof, NodeProver};
+pub use seal::Seal;
 pub use shrink::Shrink;
 pub use uniform::Uniform;
+pub use wrap::{ByteDigest, Wrap, WrapProof};
 
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::statement::TreeStatement;

@@ -40,16 +40,31 @@ where
     /// The powers follow from the challenges here, not in the table's constraints: whoever verifies computes them.
     #[must_use]
     pub fn public_values(&self) -> Vec<F> {
-        let mut values = self.statement.digest().to_vec();
-        for &challenge in &self.challenges {
-            let mut power = E::ONE;
-            for _ in 0..POWERS {
-                power *= challenge;
-                values.extend(power.as_basis_coefficients_slice());
-            }
-        }
-        values
+        public_values(&self.statement, &self.challenges)
     }
+}
+
+/// The public values of a circuit's proof: its statement's digest, then for each challenge its powers 1 to 8.
+pub(super) fn public_values<E: Extension<F>>(
+    statement: &TreeStatement,
+    challenges: &[E; CHILDREN],
+) -> Vec<F> {
+    let mut values = statement.digest().to_vec();
+    for &challenge in challenges {
+        let mut power = E::ONE;
+        for _ in 0..POWERS {
+            power *= challenge;
+            values.extend(power.as_basis_coefficients_slice());
+        }
+    }
+    values
+}
+
+/// The challenges among a circuit's public values.
+pub(super) fn challenges_of<E: Extension<F>>(layout: &Layout, values: &[F]) -> [E; CHILDREN] {
+    core::array::from_fn(|child| {
+        E::from_basis_coefficients_fn(|word| values[layout.public_power(child, 1, word)])
+    })
 }
 
 /// Proves a node's circuit on a back end.
@@ -112,13 +127,7 @@ where
         source: impl Source,
     ) -> Result<NodeProof<E>, AggregatorError> {
         let assignment = self.circuit.assign::<E>(source)?;
-        let layout: &Layout = self.circuit.air().layout();
-        let challenge = |child: usize| {
-            E::from_basis_coefficients_fn(|word| {
-                assignment.public_values[layout.public_power(child, 1, word)]
-            })
-        };
-        let challenges = [challenge(0), challenge(1)];
+        let challenges = challenges_of(self.circuit.air().layout(), &assignment.public_values);
         let proof = self
             .prover
             .prove(&[&assignment.trace], &[assignment.public_values])?;

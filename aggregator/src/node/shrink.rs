@@ -7,13 +7,12 @@ use starkwright_hal::{Backend, Extension, Poseidon2Merkle};
 use starkwright_prover::challenger::Protocol;
 use starkwright_prover::profile::LeafParameters;
 
-use super::child::{challenge_words, public_values};
+use super::child::{Child, Input, key_words};
 use super::key::Role;
-use super::lift::OneProof;
 use super::proof::{NodeProof, NodeProver};
 use super::uniform::Uniform;
 use crate::AggregatorError;
-use crate::verify::{ProofParts, ProofShape, ProofWords, verify};
+use crate::verify::{ProofParts, ProofShape};
 
 type F = KoalaBear;
 
@@ -46,15 +45,8 @@ where
         let shape = ProofShape::new::<E, _>(&airs, &[lift.circuit().log_height()], parameters)?;
         let mut builder = uniform.builder::<E>();
         let (_, statement) = builder.input_words();
-        let values = public_values(&mut builder, statement);
-        let cap = builder.input_cap(lift.key().cap.len());
-        for ((words, _), digest) in cap.iter().zip(&lift.key().cap) {
-            for (&word, &value) in words.iter().zip(digest) {
-                let value = builder.constant(value);
-                builder.assert_equal(word.into(), value);
-            }
-        }
-        let parts = verify(&mut builder, &shape, 0, &[values], Some(&cap));
+        let child = Child::of_key(&mut builder, lift.key(), statement);
+        let parts = child.verify(&mut builder, &shape, 0);
         builder.publish(statement);
         let circuit = builder.compile(uniform.log_height())?;
         let identity = (Role::Shrink, lift.key().machine, lift.key().version);
@@ -81,13 +73,8 @@ where
         proof: &NodeProof<E>,
     ) -> Result<NodeProof<E>, AggregatorError> {
         let mut head = proof.statement.digest().to_vec();
-        head.extend(challenge_words(proof));
-        head.extend(lift.key().cap.iter().flatten());
-        let source = OneProof {
-            head,
-            first: self.parts.first,
-            words: ProofWords::new(&self.shape, &proof.proof),
-        };
-        self.prover.prove(proof.statement, source)
+        head.extend(key_words(lift.key(), proof));
+        let input = Input::new(head, &self.shape, [(self.parts, &proof.proof)]);
+        self.prover.prove(proof.statement, input)
     }
 }

@@ -92,13 +92,13 @@ impl KeccakOpening {
 
     /// Its digest: the `end` of a statement that leads to it.
     pub fn digest(&self) -> Digest {
-        let state = self.limbs();
-        hash(&state_preimage(
-            identity(),
-            &state,
-            limbs(self.blocks),
-            limbs(self.bytes),
-        ))
+        hash(&self.preimage())
+    }
+
+    /// What [`Self::digest`] hashes: [`state_preimage`].
+    pub fn preimage(&self) -> [KoalaBear; 112] {
+        let (blocks, bytes) = (limbs(self.blocks), limbs(self.bytes));
+        state_preimage(identity(), &self.limbs(), blocks, bytes)
     }
 
     /// The list digest of the item that ends here: its Keccak-256 digest and its length.

@@ -1,20 +1,19 @@
 //! What a circuit knows of the proofs it verifies before it sees one: everything but their values.
 
-use p3_air::symbolic::{AirLayout, SymbolicExpressionExt};
+use p3_air::symbolic::SymbolicExpressionExt;
 use p3_air::{Air, BaseAir};
 use p3_batch_stark::BatchShape;
-use p3_batch_stark::symbolic::get_log_num_quotient_chunks;
 use p3_challenger::CanObserve;
 use p3_challenger::fs::{DomainSeparator, FieldUnit};
 use p3_dft::{Radix2DFTSmallBatch, TwoAdicSubgroupDft};
 use p3_field::Algebra;
 use p3_fri::{FriShape, PcsShape};
 use p3_koala_bear::KoalaBear;
-use p3_lookup::logup::LogUpGadget;
 use p3_lookup::{InteractionSymbolicBuilder, Kind, Lookups};
 use starkwright_hal::Extension;
 use starkwright_prover::constraints::ConstraintGraph;
 use starkwright_prover::profile::LeafParameters;
+use starkwright_prover::security::pack_lookups;
 
 use crate::AggregatorError;
 
@@ -105,7 +104,7 @@ impl ProofShape {
         let packed: Vec<Lookups<KoalaBear>> = airs
             .iter()
             .zip(log_heights)
-            .map(|(air, &log_height)| pack_lookups::<E, A>(air, log_height).0)
+            .map(|(air, &log_height)| pack_lookups::<KoalaBear, E, A>(air, log_height).0)
             .collect();
         let (buses, num_buses, message_width) = number_buses(&packed);
         let mut tables = Vec::new();
@@ -115,7 +114,7 @@ impl ProofShape {
             tables.push(Table {
                 graph: ConstraintGraph::lower::<E, A>(air, lookups)?,
                 log_height,
-                log_chunks: pack_lookups::<E, A>(air, log_height).1,
+                log_chunks: pack_lookups::<KoalaBear, E, A>(air, log_height).1,
                 next: !air.main_next_row_columns().is_empty(),
                 preprocessed_next: !air.preprocessed_next_row_columns().is_empty(),
                 buses,
@@ -276,30 +275,6 @@ pub(super) fn heights(batch: &[Matrix]) -> Vec<usize> {
     heights.sort_unstable_by(|a, b| b.cmp(a));
     heights.dedup();
     heights
-}
-
-/// A table's lookups as p3 packs them, and the base-2 logarithm of its quotient chunks (p3-batch-stark, `common.rs`).
-fn pack_lookups<E, A>(air: &A, log_height: usize) -> (Lookups<KoalaBear>, usize)
-where
-    E: Extension<KoalaBear>,
-    A: BaseAir<KoalaBear> + Air<InteractionSymbolicBuilder<KoalaBear, E>>,
-    SymbolicExpressionExt<KoalaBear, E>: Algebra<E>,
-{
-    let gadget = LogUpGadget::new();
-    let unpacked = Lookups::from_air::<E, A>(air);
-    let layout = AirLayout::from_air(air);
-    let log_chunks = get_log_num_quotient_chunks::<_, E, A, _>(
-        air,
-        layout,
-        1 << log_height,
-        &unpacked,
-        0,
-        &gadget,
-    );
-    (
-        unpacked.pack_same_bus(&gadget, (1 << log_chunks) + 1),
-        log_chunks,
-    )
 }
 
 /// Buses of each table's lookups, how many there are, and the widest message (p3-batch-stark, `transcript.rs`).

@@ -2,7 +2,7 @@
 
 use p3_air::symbolic::SymbolicExpressionExt;
 use p3_air::{Air, BaseAir, DebugConstraintBuilder};
-use p3_batch_stark::common::GlobalPreprocessed;
+use p3_batch_stark::common::{GlobalPreprocessed, PreprocessedInstanceMeta};
 use p3_batch_stark::folder::{
     ProverConstraintFolderWithLookups, VerifierConstraintFolderWithLookups,
 };
@@ -21,7 +21,7 @@ use crate::challenger::Protocol;
 use crate::config::{DeviceConfig, StockConfig, device_config, stock_config};
 use crate::phases::{Phase, PhaseSeconds, Phases};
 use crate::profile::LeafParameters;
-use crate::security::OpenCount;
+use crate::security::{OpenCount, pack_lookups};
 
 /// p3's proof of several tables, as a stock verifier takes it.
 pub type StockBatchProof<F, E, S> = BatchProof<StockConfig<F, E, S>>;
@@ -301,6 +301,52 @@ where
         log_heights: Vec<usize>,
     ) -> Result<Self, ProverError> {
         Self::prepare(parameters, airs, log_heights, OpenCounts::Accepted)
+    }
+
+    /// As [`Self::setup`], where the preprocessed columns are known by their commitment alone: a verifying key. The AIRs'
+    /// own preprocessed values are not looked at, only how many columns there are.
+    ///
+    /// # Errors
+    /// As [`Self::setup`]; [`ProverError::Shape`] for a commitment where no table has preprocessed columns.
+    pub fn with_commitment(
+        parameters: &LeafParameters,
+        airs: Vec<A>,
+        log_heights: Vec<usize>,
+        commitment: Commitment<F, S>,
+    ) -> Result<Self, ProverError> {
+        check_tables::<F, E, A>(&airs, &log_heights, parameters, OpenCounts::Refused)?;
+        let mut matrix_to_instance = Vec::new();
+        let mut instances = Vec::new();
+        for (table, (air, &degree_bits)) in airs.iter().zip(&log_heights).enumerate() {
+            let width = air.preprocessed_width();
+            instances.push((width > 0).then(|| PreprocessedInstanceMeta {
+                matrix_index: matrix_to_instance.len(),
+                width,
+                degree_bits,
+            }));
+            if width > 0 {
+                matrix_to_instance.push(table);
+            }
+        }
+        if matrix_to_instance.is_empty() {
+            return Err(ProverError::Shape {
+                why: "a commitment to preprocessed columns, of which the tables have none"
+                    .to_owned(),
+            });
+        }
+        let lookups = airs.iter().zip(&log_heights);
+        let lookups = lookups.map(|(air, &log)| pack_lookups::<F, E, A>(air, log).0);
+        let preprocessed = GlobalPreprocessed {
+            commitment,
+            instances,
+            matrix_to_instance,
+        };
+        Ok(Self {
+            config: stock_config::<F, E, S>(parameters),
+            common: CommonData::new(Some(preprocessed), lookups.collect()),
+            airs,
+            log_heights,
+        })
     }
 
     fn prepare(

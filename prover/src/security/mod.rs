@@ -27,7 +27,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use self::setup::{OpenCount, SetupError, check_setup};
-pub use self::shape::TableShape;
+pub use self::shape::{TableShape, pack_lookups};
 use self::terms::Batch;
 use crate::profile::{Analysis, LeafParameters, Profile};
 

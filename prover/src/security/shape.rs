@@ -84,17 +84,30 @@ impl TableShape {
         A: Air<InteractionSymbolicBuilder<F, EF>>,
         SymbolicExpressionExt<F, EF>: Algebra<EF>,
     {
-        let gadget = LogUpGadget::new();
-        let lookups = Lookups::from_air::<EF, A>(air);
-        let log_chunks = get_log_num_quotient_chunks::<F, EF, A, _>(
-            air,
-            AirLayout::from_air(air),
-            1 << log_height,
-            &lookups,
-            0,
-            &gadget,
-        );
-        let packed = lookups.pack_same_bus(&gadget, (1 << log_chunks) + 1);
+        let (packed, _) = pack_lookups::<F, EF, A>(air, log_height);
         Self::new::<F, EF, A>(air, log_height, &packed)
     }
+}
+
+/// An AIR's lookups, packed as p3's `CommonData::from_airs_and_degrees` does, and the base-2 logarithm of the number of
+/// quotient chunks.
+pub fn pack_lookups<F, EF, A>(air: &A, log_height: usize) -> (Lookups<F>, usize)
+where
+    F: Field,
+    EF: ExtensionField<F>,
+    A: Air<InteractionSymbolicBuilder<F, EF>>,
+    SymbolicExpressionExt<F, EF>: Algebra<EF>,
+{
+    let gadget = LogUpGadget::new();
+    let unpacked = Lookups::from_air::<EF, A>(air);
+    let log_chunks = get_log_num_quotient_chunks::<F, EF, A, _>(
+        air,
+        AirLayout::from_air(air),
+        1 << log_height,
+        &unpacked,
+        0,
+        &gadget,
+    );
+    let packed = unpacked.pack_same_bus(&gadget, (1 << log_chunks) + 1);
+    (packed, log_chunks)
 }

@@ -1,55 +1,13 @@
-//! Tree statements in circuits: the rules of joins, one constraint each.
-//!
-//! Rules that every proven statement keeps ([`Rule::is_inductive`](crate::statement::Rule::is_inductive)) are not checked again:
-//! they rest on the range checks of what a join adds up.
+//! The statement of a join: the rules of [`TreeStatement::join`](crate::statement::TreeStatement::join).
 
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
 
+use super::{LIMB_BITS, LIMBS, ONE, Statement, ZERO, assert_bit, head};
 use crate::circuit::layout::CELL_WORDS;
 use crate::circuit::{Base, Builder, Decomposed, Ext, Gate, Octet};
-use crate::statement::hash::{LIST_TAG, STATEMENT_TAG};
+use crate::statement::hash::LIST_TAG;
 use crate::statement::{STATEMENT_LEN, layout};
-
-const ONE: KoalaBear = KoalaBear::ONE;
-const ZERO: KoalaBear = KoalaBear::ZERO;
-const LIMB_BITS: usize = 16;
-const LIMBS: usize = 4;
-
-/// A statement's cells: its elements, and the blocks that they fill.
-#[derive(Clone, Debug)]
-pub(super) struct Statement {
-    pub(super) words: Vec<Base>,
-    pub(super) blocks: Vec<Octet>,
-    pub(super) digest: Octet,
-}
-
-impl Statement {
-    /// A statement from the input.
-    pub(super) fn read(builder: &mut Builder) -> Self {
-        let (mut words, mut blocks) = (Vec::new(), Vec::new());
-        for _ in 0..STATEMENT_LEN / CELL_WORDS {
-            let (new, block) = builder.input_words();
-            words.extend(new);
-            blocks.push(block);
-        }
-        let digest = builder.hash_cells(&blocks);
-        Self {
-            words,
-            blocks,
-            digest,
-        }
-    }
-
-    fn word(&self, index: usize) -> Ext {
-        self.words[index].into()
-    }
-
-    /// The block that starts at an element.
-    pub(super) fn block(&self, index: usize) -> Octet {
-        self.blocks[index / CELL_WORDS]
-    }
-}
 
 /// A condition under which rules hold: that the right child is there.
 #[derive(Clone, Copy, Debug)]
@@ -87,22 +45,11 @@ impl Unless {
     }
 }
 
-/// Asserts that a value is 0 or 1.
-fn assert_bit(builder: &mut Builder, bit: Ext) {
-    let zero = builder.constant(ZERO);
-    let gate = Gate {
-        qa: ONE,
-        la: -ONE,
-        ..Gate::default()
-    };
-    builder.assert_gate(gate, bit, bit, bit, zero);
-}
-
 /// The digest of the join of two statements, or of the left one alone where the right child is absent.
 ///
 /// Reads three cells from the input: the count's limbs, the carries of both sums and whether the right child is absent
 /// ([`join_words`]).
-pub(super) fn join(builder: &mut Builder, left: &Statement, right: &Statement) -> Octet {
+pub(in crate::node) fn join(builder: &mut Builder, left: &Statement, right: &Statement) -> Octet {
     let (count, _) = builder.input_words();
     let (carries, _) = builder.input_words();
     let absent: Ext = count[LIMBS].into();
@@ -162,17 +109,13 @@ pub(super) fn join(builder: &mut Builder, left: &Statement, right: &Statement) -
     );
     canonical(builder, unless, left, right);
 
-    let head: [Base; CELL_WORDS] = core::array::from_fn(|index| match index {
+    let first_block: [Base; CELL_WORDS] = core::array::from_fn(|index| match index {
         layout::LAST => unless.select(builder, left.word(index), right.word(index)),
         _ => left.words[index],
     });
     let end = select_block(builder, unless, left, right.block(layout::END), layout::END);
-    let tag = {
-        let tag = builder.base_constant(KoalaBear::from_u32(LIST_TAG));
-        let mut words = [builder.base_constant(ZERO); CELL_WORDS];
-        words[0] = tag;
-        builder.unspell(words)
-    };
+    let zeros = [builder.base_constant(ZERO); LIMBS];
+    let tag = head(builder, [LIST_TAG, 0, 0, 0], zeros);
     let list = builder.hash_cells(&[tag, left.block(layout::LIST), right.block(layout::LIST)]);
     let list = select_block(builder, unless, left, list, layout::LIST);
     let counts: [Base; CELL_WORDS] = core::array::from_fn(|i| match i {
@@ -180,7 +123,7 @@ pub(super) fn join(builder: &mut Builder, left: &Statement, right: &Statement) -
         _ => builder.base_constant(ZERO),
     });
     let blocks = [
-        builder.unspell(head),
+        builder.unspell(first_block),
         left.block(layout::CONTEXT),
         left.block(layout::BEGIN),
         end,
@@ -287,7 +230,7 @@ fn canonical(builder: &mut Builder, unless: Unless, left: &Statement, right: &St
 }
 
 /// The words that [`join`] reads, for these statements.
-pub(super) fn join_words(
+pub(in crate::node) fn join_words(
     left: &[KoalaBear; STATEMENT_LEN],
     right: &[KoalaBear; STATEMENT_LEN],
     absent: bool,
@@ -324,26 +267,20 @@ pub(super) fn join_words(
     words
 }
 
-/// The tag of a statement's encoding.
-pub(super) const TAG: u32 = STATEMENT_TAG;
-
 #[cfg(test)]
 mod tests {
-    use p3_air::BaseAir;
-    use starkwright_hal::{Extension, KoalaBear4};
-    use starkwright_prover::machine::check::{TableWitness, check_tables};
-
+    use super::super::harness::{self, Run};
     use super::*;
     use crate::circuit::Circuit;
+    use crate::statement::Digest;
     use crate::statement::suite::{JoinCase, join_cases, sample};
     use crate::tree::Interval;
 
     fn circuit() -> Circuit {
-        let mut builder = Builder::new(KoalaBear4::RULE, &[]);
-        let [left, right] = [0, 1].map(|_| Statement::read(&mut builder));
-        let digest = join(&mut builder, &left, &right);
-        builder.publish(digest);
-        builder.compile(11).unwrap()
+        harness::circuit(11, |builder| {
+            let [left, right] = [0, 1].map(|_| Statement::read(builder));
+            join(builder, &left, &right)
+        })
     }
 
     /// The digest that the circuit publishes, where the statements satisfy it.
@@ -352,20 +289,11 @@ mod tests {
         case: &JoinCase,
         absent: bool,
         change: impl FnOnce(&mut Vec<KoalaBear>),
-    ) -> Result<Vec<KoalaBear>, String> {
+    ) -> Result<Digest, String> {
         let mut words = [case.left, case.right].concat();
         words.extend(join_words(&case.left, &case.right, absent));
         change(&mut words);
-        let assignment = circuit.assign::<KoalaBear4>(words.as_slice()).unwrap();
-        let preprocessed = circuit.air().preprocessed_trace();
-        let table = TableWitness {
-            air: circuit.air(),
-            preprocessed: preprocessed.as_ref(),
-            trace: &assignment.trace,
-            public_values: &assignment.public_values,
-        };
-        check_tables(&[table]).map_err(|violation| violation.to_string())?;
-        Ok(assignment.public_values[..CELL_WORDS].to_vec())
+        Run(circuit).on(&words)
     }
 
     #[test]
@@ -376,7 +304,7 @@ mod tests {
             let result = run(&circuit, &case, false, |_| {});
             match &case.expected {
                 Ok(statement) => {
-                    assert_eq!(result, Ok(statement.digest().to_vec()), "{}", case.name);
+                    assert_eq!(result, Ok(statement.digest()), "{}", case.name);
                 }
                 // Proven children keep these rules, so the circuit need not look.
                 Err(rule) if rule.is_inductive() => {}
@@ -410,7 +338,7 @@ mod tests {
             };
             assert_eq!(
                 run(&circuit, &case, true, |_| {}),
-                Ok(left.digest().to_vec()),
+                Ok(left.digest()),
                 "{}",
                 case.name
             );
@@ -429,8 +357,7 @@ mod tests {
                 words[2 * STATEMENT_LEN + at] += ONE
             });
             // The flag for an absent child is a choice: with it the left statement is what is stated.
-            let expected =
-                (at == LIMBS).then(|| Ok(crate::statement::hash::hash(&case.left).to_vec()));
+            let expected = (at == LIMBS).then(|| Ok(crate::statement::hash::hash(&case.left)));
             match expected {
                 Some(expected) => assert_eq!(result, expected),
                 None => assert!(result.is_err(), "word {at}"),
