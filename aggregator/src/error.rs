@@ -1,8 +1,12 @@
 //! What can go wrong in this crate.
 
+use std::io;
+use std::path::PathBuf;
+
 use starkwright_prover::ProverError;
 use starkwright_prover::constraints::LoweringError;
 use starkwright_prover::machine::keccak::StatementError;
+use starkwright_prover::profile::Profile;
 
 use crate::node::Role;
 use crate::statement::Rule;
@@ -137,6 +141,84 @@ pub enum AggregatorError {
         /// What was to be sealed.
         role: Role,
     },
+    /// There is nothing to aggregate.
+    #[error("nothing to aggregate: name at least one proof file")]
+    NoInput,
+    /// A file cannot stand in a tree with the others.
+    #[error("{}: {why}", path.display())]
+    Inputs {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A run was stopped.
+    #[error("interrupted; {steps} finished steps are kept in {}: go on with --resume", folder.display())]
+    Interrupted {
+        /// Steps finished, earlier runs' included.
+        steps: u64,
+        /// Where they are.
+        folder: PathBuf,
+    },
+    /// An earlier run has left nodes.
+    #[error("{} holds the nodes of an interrupted run: go on with --resume, or delete it", path.display())]
+    FolderExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another run works in the folder.
+    #[error("another run is working in {}", path.display())]
+    FolderInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A proof that was made here does not verify: the device computes wrongly.
+    #[error(
+        "{device}: its proof of {node} does not verify ({why}); check it with `starkwright devices --test`, or run with shadow:<device>"
+    )]
+    WrongProof {
+        /// The device.
+        device: String,
+        /// What was proven.
+        node: String,
+        /// What the verifier says.
+        why: String,
+    },
+    /// A file is none of a node, or not of the node that is wanted.
+    #[error("not a usable node file: {why}")]
+    NodeFile {
+        /// What is wrong.
+        why: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A key file is none, or not of this profile.
+    #[error("the key file of {profile}: {why}; derive it again with `starkwright circuit --write`")]
+    KeyFile {
+        /// The profile.
+        profile: Profile,
+        /// What is wrong.
+        why: String,
+    },
+    /// A circuit has another key than the key file says.
+    #[error(
+        "the {circuit}'s key is not the one in the key file: the circuits have changed since it was written"
+    )]
+    OtherKey {
+        /// The circuit.
+        circuit: &'static str,
+    },
+    /// A tree allows more keys than there are places for.
+    #[error("a tree allows at most 16 keys")]
+    TooManyKeys,
     /// The constraints of a table could not be lowered.
     #[error(transparent)]
     Lowering(#[from] LoweringError),

@@ -15,7 +15,9 @@
 //! | [`schedule`] | a pure scheduler without a clock: takes leaves in any order, says which joins are ready |
 //! | [`circuit`] | circuits over the challenge field, compiled to one table |
 //! | [`verify`] | the verifier of p3-batch-stark as a circuit |
-//! | [`node`] | lift, shrink, join: circuits that verify proofs, and their keys |
+//! | [`node`] | lift, shrink, join, close, seal, wrap: circuits that verify proofs, and their keys |
+//! | [`node_file`] | a node's proof as a file |
+//! | [`aggregate`] | proof files become one proof: plan, workers, what is kept when interrupted |
 //!
 //! Since the shape of the tree is fixed, the final statement, and with it the final proof, is the
 //! same whatever came first or was interrupted.
@@ -53,9 +55,11 @@
 //! # }
 //! ```
 
+pub mod aggregate;
 pub mod circuit;
 mod error;
 pub mod node;
+pub mod node_file;
 pub mod schedule;
 pub mod statement;
 pub mod tree;

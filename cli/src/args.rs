@@ -44,11 +44,29 @@ pub(crate) enum Command {
         starkwright prove keccak -i disk.img -o disk.proof --backend opencl --resume\n\n\
         The proof is NOT zero-knowledge: it reveals bytes of its input.\n\n", exit_codes!()))]
     Prove(ProveArgs),
-    /// Verifies a proof file with stock Plonky3.
+    /// Verifies a proof file, an aggregated file or a wrap, with stock Plonky3.
     #[command(after_help = concat!("Examples:\n  \
         starkwright verify report.proof\n  \
-        starkwright verify report.proof -i report.pdf --json\n\n", exit_codes!()))]
+        starkwright verify report.proof -i report.pdf --json\n  \
+        starkwright verify all.agg -i first.bin -i second.bin\n\n", exit_codes!()))]
     Verify(VerifyArgs),
+    /// Aggregates proof files into one proof, whose size does not depend on how many there are.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright aggregate a.proof b.proof -o all.agg\n  \
+        starkwright aggregate c.proof -o next.agg --first 2 --old 1f\u{2026} --backend opencl --resume\n\n\
+        Each file becomes an item; the result states the items' range and the accumulator before and after it.\n\n",
+        exit_codes!()))]
+    Aggregate(AggregateArgs),
+    /// Wraps an aggregated file into the last proof: small, and hashed with Keccak-256, for a contract.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright wrap all.agg -o all.wrap\n\n", exit_codes!()))]
+    Wrap(WrapArgs),
+    /// Prints the circuits of a tree: rows, slack, security, keys; or writes the key files again.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright circuit\n  \
+        starkwright circuit --profile conjectured100 --json\n  \
+        starkwright circuit --write aggregator/keys\n\n", exit_codes!()))]
+    Circuit(CircuitArgs),
     /// Measures devices against Plonky3 on the CPU, in one run.
     #[command(after_help = "Examples:\n  \
         starkwright bench --quick\n  \
@@ -135,12 +153,12 @@ pub(crate) struct KeccakArgs {
 /// What `verify` takes.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The proof file.
+    /// The proof file, aggregated file or wrap.
     #[arg(value_name = "FILE")]
     pub(crate) proof: PathBuf,
-    /// The file that the proof must be about.
+    /// The file that the proof must be about; of an aggregated file or a wrap, all of them in order.
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) input: Option<PathBuf>,
+    pub(crate) input: Vec<PathBuf>,
     /// Least security profile accepted: proven100 or conjectured100.
     #[arg(long, value_name = "P", default_value_t = Profile::Proven100)]
     pub(crate) profile: Profile,
@@ -150,6 +168,78 @@ pub(crate) struct VerifyArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What `aggregate` takes.
+#[derive(Debug, Args)]
+pub(crate) struct AggregateArgs {
+    /// Proof files, each of a whole file, of one profile; their order is the items' order.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The aggregated file to write; it appears only when it is complete.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Device: cpu, opencl, opencl:NAME (a part of its name, or its index), shadow:DEVICE, fallback:DEVICE.
+    #[arg(long, value_name = "SEL", env = "STARKWRIGHT_BACKEND")]
+    pub(crate) backend: Option<String>,
+    /// Index of the first file's item.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) first: u64,
+    /// The accumulator before it: up to 64 hexadecimal digits, as `verify` prints it.
+    #[arg(long, value_name = "HEX", default_value = "0")]
+    pub(crate) old: String,
+    /// Context expected of every proof: up to 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX", default_value = "0")]
+    pub(crate) context: String,
+    /// Steps taken at a time. Proofs of one circuit wait for each other; what is done beside them does not.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) workers: u8,
+    /// Go on where an interrupted run stopped.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// What `wrap` takes.
+#[derive(Debug, Args)]
+pub(crate) struct WrapArgs {
+    /// The aggregated file.
+    #[arg(value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The wrap to write; it appears only when it is complete.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Device: cpu, opencl, opencl:NAME (a part of its name, or its index), shadow:DEVICE, fallback:DEVICE.
+    #[arg(long, value_name = "SEL", env = "STARKWRIGHT_BACKEND")]
+    pub(crate) backend: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// What `circuit` takes.
+#[derive(Debug, Args)]
+pub(crate) struct CircuitArgs {
+    /// Only this profile's: proven100 or conjectured100.
+    #[arg(long, value_name = "P")]
+    pub(crate) profile: Option<Profile>,
+    /// Write each profile's key file into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write: Option<PathBuf>,
+    /// Device to set the circuits up on: the keys are the same on each.
+    #[arg(long, value_name = "SEL", env = "STARKWRIGHT_BACKEND")]
+    pub(crate) backend: Option<String>,
+    /// Print one JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
 }
 
 /// What `bench` takes.

@@ -50,22 +50,27 @@ fn read(path: &Path) -> Result<File, Failure> {
 
 /// A context from hexadecimal digits: eight field elements of 32 bits, most significant first.
 pub(crate) fn context(digits: &str) -> Result<[u32; 8], Failure> {
+    elements("context", digits)
+}
+
+/// Eight field elements from hexadecimal digits: see [`context`]. `what` names them in errors.
+pub(crate) fn elements(what: &str, digits: &str) -> Result<[u32; 8], Failure> {
     let hex = digits.strip_prefix("0x").unwrap_or(digits);
     let malformed = || {
         Failure::usage(format!(
-            "context {digits:?}: write up to 64 hexadecimal digits, eight 32-bit field elements, each below 2130706433"
+            "{what} {digits:?}: write up to 64 hexadecimal digits, eight 32-bit field elements, each below 2130706433"
         ))
     };
     if hex.is_empty() || hex.len() > 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(malformed());
     }
     let padded = format!("{hex:0>64}");
-    let mut context = [0; 8];
-    for (i, element) in context.iter_mut().enumerate() {
+    let mut elements = [0; 8];
+    for (i, element) in elements.iter_mut().enumerate() {
         *element = u32::from_str_radix(&padded[8 * i..8 * i + 8], 16).map_err(|_| malformed())?;
         if *element >= starkwright_prover::keccak_file::CONTEXT_LIMIT {
             return Err(malformed());
         }
     }
-    Ok(context)
+    Ok(elements)
 }

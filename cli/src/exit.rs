@@ -1,5 +1,6 @@
 //! Exit codes, and which failure ends with which.
 
+use starkwright_aggregator::AggregatorError;
 use starkwright_hal::HalError;
 use starkwright_prover::ProverError;
 use starkwright_prover::proof_file::ProofFileError;
@@ -40,6 +41,22 @@ impl From<HalError> for Failure {
             code,
             message: error.to_string(),
         }
+    }
+}
+
+impl From<AggregatorError> for Failure {
+    fn from(error: AggregatorError) -> Self {
+        let message = error.to_string();
+        let code = match error {
+            AggregatorError::Prover(error) => return error.into(),
+            AggregatorError::WrongProof { .. } => DEVICE,
+            AggregatorError::Interrupted { .. }
+            | AggregatorError::NodeFile { .. }
+            | AggregatorError::Encoding { .. }
+            | AggregatorError::Statement { .. } => INVALID,
+            _ => USAGE,
+        };
+        Self { code, message }
     }
 }
 

@@ -1,26 +1,30 @@
 //! The `starkwright` command: proofs on any device, checked by stock Plonky3.
 //!
 //! ```text
-//!  devices ─┐                        ┌─ hal      which device
-//!  prove   ─┼─ args ─► config ─► device ─ prover what is proven
-//!  verify  ─┤        (flag, env, file)└─ kernels OpenCL
-//!  bench   ─┘
+//!  devices, bench   ─┐                        ┌─ hal        which device
+//!  prove, verify    ─┼─ args ─► config ─► device ─ kernels   OpenCL
+//!  aggregate, wrap  ─┤        (flag, env, file)├─ prover     what is proven
+//!  circuit          ─┘                        └─ aggregator many proofs, one proof
 //! ```
 //!
 //! Exit codes: 0 done (for `verify`: valid and complete), 1 a proof is invalid or partial, or the run was interrupted,
 //! 2 bad usage, input or output, 3 a device failed.
 
+mod aggregate;
 mod args;
 mod bench;
+mod circuit;
 mod config;
 mod cpu_features;
 mod device;
 mod devices;
 mod exit;
+mod interrupt;
 mod memory;
 mod output;
 mod prove;
 mod verify;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -41,6 +45,9 @@ fn main() -> ExitCode {
         Command::Prove(args) => prove::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Aggregate(args) => aggregate::run(&args),
+        Command::Wrap(args) => wrap::run(&args),
+        Command::Circuit(args) => circuit::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

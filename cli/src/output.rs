@@ -1,6 +1,9 @@
 //! How results are printed: JSON for programs, a few lines for people.
 
+use indicatif::{ProgressBar, ProgressStyle};
+use p3_field::PrimeField32;
 use serde::Serialize;
+use starkwright_aggregator::statement::{Digest, TreeStatement};
 
 use crate::exit::Failure;
 
@@ -15,6 +18,39 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The canonical elements of a digest, eight hexadecimal digits each.
+pub(crate) fn digits(digest: &Digest) -> String {
+    let elements = digest.iter();
+    elements
+        .map(|element| format!("{:08x}", element.as_canonical_u32()))
+        .collect()
+}
+
+/// What a range of items leads from and to.
+pub(crate) fn range(statement: &TreeStatement) {
+    println!(
+        "items     {} to {}",
+        statement.first_index,
+        statement.first_index + (statement.count - 1)
+    );
+    println!("old       {}", digits(&statement.begin));
+    println!("new       {}", digits(&statement.end));
+}
+
+/// A sign of life on standard error while something runs whose steps are not counted; none where that is no terminal.
+pub(crate) fn spinner(what: &'static str, quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed} elapsed") {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    bar
 }
 
 /// A number of bytes in a unit that fits.

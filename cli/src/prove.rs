@@ -20,6 +20,7 @@ use crate::args::{KeccakArgs, ProveArgs, Statement};
 use crate::config;
 use crate::device::{OnDevice, with_device};
 use crate::exit::{DONE, Failure};
+use crate::interrupt;
 use crate::memory;
 use crate::output::{self, bytes, hex};
 
@@ -117,16 +118,7 @@ struct Bar {
 
 impl Bar {
     fn new(quiet: bool, profile: Profile) -> Result<Self, Failure> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = stop.clone();
-        ctrlc::set_handler(move || {
-            // The second time, at once: what is on disk is whole in any case.
-            if asked.swap(true, Ordering::SeqCst) {
-                std::process::exit(i32::from(crate::exit::INVALID));
-            }
-            eprintln!("starkwright: stopping after this segment (again: at once)");
-        })
-        .map_err(|error| Failure::usage(format!("cannot watch for interrupts: {error}")))?;
+        let stop = interrupt::watch("after this segment")?;
         Ok(Self {
             bar: ProgressBar::hidden(),
             quiet,

@@ -157,10 +157,10 @@ impl Profile {
     /// The parameters of a seal: the last proof but one, whose verification decides how high the last one is.
     pub const fn seal(self) -> LeafParameters {
         LeafParameters {
-            log_blowup: 5,
+            log_blowup: 6,
             num_queries: match self {
-                Self::Proven100 => 42,
-                Self::Conjectured100 => 18,
+                Self::Proven100 => 34,
+                Self::Conjectured100 => 15,
             },
             ..self.node()
         }
@@ -169,14 +169,9 @@ impl Profile {
     /// The parameters of a wrap: the last proof, of which every byte and every hash costs its reader.
     pub const fn wrap(self) -> LeafParameters {
         LeafParameters {
-            log_blowup: 6,
-            num_queries: match self {
-                Self::Proven100 => 35,
-                Self::Conjectured100 => 15,
-            },
             max_log_arity: 4,
             log_final_poly_len: 5,
-            ..self.node()
+            ..self.seal()
         }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
 use p3_symmetric::{PseudoCompressionFunction, TruncatedPermutation};
+use serde::{Deserialize, Serialize};
 use starkwright_hal::HalField;
 
 use crate::circuit::layout::CELL_WORDS;
@@ -20,7 +21,8 @@ pub const KEY_TREE_DEPTH: usize = 4;
 pub(super) const KEY_TAG: u32 = u32::from_be_bytes(*b"KEYS");
 
 /// What a circuit does in a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Verifies a machine's proof.
     Lift,
@@ -35,6 +37,18 @@ pub enum Role {
 }
 
 impl Role {
+    /// The role's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lift => "lift",
+            Self::Shrink => "shrink",
+            Self::Join => "join",
+            Self::Close => "close",
+            Self::Seal => "seal",
+        }
+    }
+
     /// The role's number in a key's hash.
     #[must_use]
     pub const fn number(self) -> u32 {
@@ -50,13 +64,7 @@ impl Role {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lift => "lift",
-            Self::Shrink => "shrink",
-            Self::Join => "join",
-            Self::Close => "close",
-            Self::Seal => "seal",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -28,7 +28,7 @@ impl Layers {
         match profile {
             Profile::Proven100 => Self {
                 leaf: profile.leaf(),
-                lift: (17, node),
+                lift: (16, node),
                 uniform: (15, node),
                 seal: (14, profile.seal()),
                 wrap: (13, profile.wrap()),
@@ -36,8 +36,8 @@ impl Layers {
             Profile::Conjectured100 => Self {
                 leaf: profile.leaf(),
                 lift: (16, node),
-                uniform: (14, node),
-                seal: (13, profile.seal()),
+                uniform: (15, node),
+                seal: (14, profile.seal()),
                 wrap: (13, profile.wrap()),
             },
         }

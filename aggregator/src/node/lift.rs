@@ -15,6 +15,7 @@ use super::child::Input;
 use super::key::Role;
 use super::proof::{NodeProof, NodeProver};
 use super::statement;
+use super::uniform::blank_air;
 use crate::AggregatorError;
 use crate::circuit::layout::CELL_WORDS;
 use crate::circuit::{Base, Builder};
@@ -30,7 +31,6 @@ where
 {
     shape: ProofShape,
     parts: ProofParts,
-    tails: Vec<u8>,
     prover: NodeProver<E, B>,
 }
 
@@ -49,8 +49,7 @@ where
         (log_leaf, leaf): (usize, &LeafParameters),
         (log_height, own): (usize, &LeafParameters),
     ) -> Result<Self, AggregatorError> {
-        let airs = KeccakMachine::tables();
-        let shape = ProofShape::new::<E, _>(&airs, &vec![log_leaf; airs.len()], leaf)?;
+        let shape = leaf_shape::<E>(log_leaf, leaf)?;
         let mut builder = Builder::new(E::RULE, &shape.tails());
         let (_, root) = builder.input_words();
         let values: Vec<Base> = (0..pv::NUM_PUBLIC_VALUES.div_ceil(CELL_WORDS))
@@ -68,12 +67,10 @@ where
         });
         builder.publish(leaf_statement);
         let circuit = builder.compile(log_height)?;
-        let tails = ProofShape::new::<E, _>(&[circuit.air().clone()], &[log_height], own)?.tails();
         let identity = (Role::Lift, KeccakMachine::ID, KeccakMachine::VERSION);
         Ok(Self {
             shape,
             parts,
-            tails,
             prover: NodeProver::setup(device, own, circuit, identity)?,
         })
     }
@@ -82,12 +79,6 @@ where
     #[must_use]
     pub const fn node(&self) -> &NodeProver<E, B> {
         &self.prover
-    }
-
-    /// Lengths of short last blocks that verifying its proofs meets: for [`Uniform::new`](super::Uniform::new).
-    #[must_use]
-    pub fn tails(&self) -> &[u8] {
-        &self.tails
     }
 
     /// Lifts a segment's proof into a tree with this root of allowed keys.
@@ -115,4 +106,41 @@ where
         let input = Input::new(head, &self.shape, [(self.parts, proof)]);
         self.prover.prove(statement, input)
     }
+}
+
+fn leaf_shape<E>(log_leaf: usize, leaf: &LeafParameters) -> Result<ProofShape, AggregatorError>
+where
+    E: Extension<F>,
+    SymbolicExpressionExt<F, E>: Algebra<E>,
+{
+    let airs = KeccakMachine::tables();
+    ProofShape::new::<E, _>(&airs, &vec![log_leaf; airs.len()], leaf)
+}
+
+/// Lengths of short last blocks that verifying a lift's proofs meets: for [`Uniform::new`](super::Uniform::new).
+///
+/// # Errors
+/// As [`ProofShape::new`].
+pub fn tails<E>(
+    (log_leaf, leaf): (usize, &LeafParameters),
+    (log_height, own): (usize, &LeafParameters),
+) -> Result<Vec<u8>, AggregatorError>
+where
+    E: Extension<F>,
+    SymbolicExpressionExt<F, E>: Algebra<E>,
+{
+    let air = blank_air::<E>(&leaf_tails::<E>(log_leaf, leaf)?);
+    Ok(ProofShape::new::<E, _>(&[air], &[log_height], own)?.tails())
+}
+
+/// Lengths of short last blocks that a lift meets: the flags of its own table.
+pub(super) fn leaf_tails<E>(
+    log_leaf: usize,
+    leaf: &LeafParameters,
+) -> Result<Vec<u8>, AggregatorError>
+where
+    E: Extension<F>,
+    SymbolicExpressionExt<F, E>: Algebra<E>,
+{
+    Ok(leaf_shape::<E>(log_leaf, leaf)?.tails())
 }

@@ -17,27 +17,35 @@
 //! Public values of a node's proof are its statement's digest and the powers of two challenges ([`NodeProof::public_values`]).
 
 mod child;
+mod circuits;
 mod close;
 mod join;
 mod key;
+mod keys;
 mod layers;
 mod lift;
 mod proof;
+mod rating;
 mod seal;
 mod shrink;
 mod statement;
 mod uniform;
+mod verifiers;
 mod wrap;
 
+pub use circuits::{Circuits, Entrance, derive_keys, keccak_heights};
 pub use close::Close;
 pub use join::Join;
 pub use key::{AllowedKeys, KEY_TREE_DEPTH, NodeKey, Role};
+pub use keys::Keys;
 pub use layers::{Layer, Layers};
-pub use lift::Lift;
+pub use lift::{Lift, tails};
 pub use proof::{NodeProof, NodeProver};
+pub use rating::rate_layers;
 pub use seal::Seal;
 pub use shrink::Shrink;
 pub use uniform::Uniform;
+pub use verifiers::Verifiers;
 pub use wrap::{ByteDigest, Wrap, WrapProof};
 
 #[allow(unused_imports, reason = "named in the documentation")]

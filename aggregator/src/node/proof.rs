@@ -1,5 +1,7 @@
 //! Proofs of nodes, and their provers on any back end.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::Algebra;
 use p3_koala_bear::KoalaBear;
@@ -73,7 +75,8 @@ where
     Poseidon2Merkle: Protocol<F, E>,
 {
     circuit: Circuit,
-    prover: BatchProver<F, E, Poseidon2Merkle, B, CircuitAir>,
+    /// One proof at a time: what fails on the device is the proof's that runs. Circuits are filled beside it.
+    prover: Mutex<BatchProver<F, E, Poseidon2Merkle, B, CircuitAir>>,
     key: NodeKey,
 }
 
@@ -103,7 +106,7 @@ where
         };
         Ok(Self {
             circuit,
-            prover,
+            prover: Mutex::new(prover),
             key,
         })
     }
@@ -129,7 +132,7 @@ where
         let assignment = self.circuit.assign::<E>(source)?;
         let challenges = challenges_of(self.circuit.air().layout(), &assignment.public_values);
         let proof = self
-            .prover
+            .prover()
             .prove(&[&assignment.trace], &[assignment.public_values])?;
         Ok(NodeProof {
             statement,
@@ -141,6 +144,11 @@ where
     /// The verifier of this circuit's proofs, by stock p3.
     #[must_use]
     pub fn verifier(&self) -> BatchVerifier<F, E, Poseidon2Merkle, CircuitAir> {
-        self.prover.verifier()
+        self.prover().verifier()
+    }
+
+    fn prover(&self) -> MutexGuard<'_, BatchProver<F, E, Poseidon2Merkle, B, CircuitAir>> {
+        // A panic leaves nothing behind that the next proof sees.
+        self.prover.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

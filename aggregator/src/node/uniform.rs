@@ -24,7 +24,7 @@ pub struct Uniform {
 
 impl Uniform {
     /// The shape of nodes whose tables have `2^log_height` rows; `others` are the lengths of short last blocks that the
-    /// lifts under its shrinks have ([`Lift::tails`](super::Lift::tails)).
+    /// lifts under its shrinks have ([`tails`](super::tails)).
     ///
     /// Its layout has a flag for every length of a short last block that verifying it meets. Flags are columns, so they
     /// are part of what is verified: they are added until none is missing.
@@ -64,6 +64,12 @@ impl Uniform {
         }
     }
 
+    /// The table, without the values of its preprocessed columns.
+    #[must_use]
+    pub fn air<E: Extension<KoalaBear>>(&self) -> CircuitAir {
+        blank_air::<E>(&self.tails)
+    }
+
     /// An empty circuit of this layout.
     pub(super) fn builder<E: Extension<KoalaBear>>(&self) -> Builder {
         Builder::new(E::RULE, &self.tails)
@@ -89,7 +95,7 @@ impl Uniform {
 }
 
 /// A table of this layout without preprocessed columns' values: enough to know its constraints.
-fn blank_air<E: Extension<KoalaBear>>(tails: &[u8]) -> CircuitAir {
+pub(super) fn blank_air<E: Extension<KoalaBear>>(tails: &[u8]) -> CircuitAir {
     let layout = Layout {
         degree: E::RULE.degree(),
         tails: tails.to_vec(),

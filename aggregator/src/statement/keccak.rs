@@ -151,7 +151,7 @@ pub fn close_keccak(
         level: Level::Items,
         context: inner.context,
         begin: *old,
-        end: hash(&accumulator_preimage(limbs(position), old, &item)),
+        end: accumulate(position, old, &item),
         list: item,
         first_index: position,
         count: 1,
@@ -159,6 +159,22 @@ pub fn close_keccak(
         last: false,
         allowed_root: inner.allowed_root,
     })
+}
+
+/// The list digest of the item that is a file with this Keccak-256 digest and length: [`KeccakOpening::item`].
+#[must_use]
+pub fn item_of(digest: &[u8; 32], length: u64) -> Digest {
+    // Lanes are little-endian, limbs and bytes of a lane alike.
+    let limbs_of_digest: [KoalaBear; 16] = core::array::from_fn(|i| {
+        KoalaBear::from_u16(u16::from_le_bytes([digest[2 * i], digest[2 * i + 1]]))
+    });
+    hash(&item_preimage(identity(), &limbs_of_digest, limbs(length)))
+}
+
+/// The accumulator after an item at `position`.
+#[must_use]
+pub fn accumulate(position: u64, old: &Digest, item: &Digest) -> Digest {
+    hash(&accumulator_preimage(limbs(position), old, item))
 }
 
 /// The machine's id and version.

@@ -22,7 +22,7 @@ mod rule;
 pub mod suite;
 
 pub use hash::{DIGEST_LEN, Digest};
-pub use keccak::{KeccakOpening, close_keccak, leaf_of_keccak};
+pub use keccak::{KeccakOpening, accumulate, close_keccak, item_of, leaf_of_keccak};
 pub use layout::STATEMENT_LEN;
 pub use rule::Rule;
 

@@ -18,7 +18,8 @@ use p3_koala_bear::KoalaBear;
 use starkwright_hal::Poseidon2Merkle;
 
 pub use prove::{Estimate, Interrupted, Progress, ProveOptions, ProveReport, prove};
-pub use verify::{VerifyOptions, VerifyReport, verify};
+pub use stack::SegmentVerifiers;
+pub use verify::{VerifyOptions, VerifyReport, digest, verify};
 
 use crate::ProverError;
 use crate::machine::Machine;

@@ -22,16 +22,18 @@ use crate::security::Security;
 type Rated<E> = (BatchVerifier<Val, E, Merkle, KeccakTable>, Security);
 
 /// Verifies segments, with the parameters of one profile.
-pub(super) struct Verifiers<E: Extension<Val>> {
+pub struct SegmentVerifiers<E: Extension<Val>> {
     profile: Profile,
     by_shape: BTreeMap<SegmentShape, Rated<E>>,
 }
 
-impl<E: Extension<Val>> Verifiers<E>
+impl<E: Extension<Val>> SegmentVerifiers<E>
 where
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
-    pub(super) const fn new(profile: Profile) -> Self {
+    /// Verifiers of this profile's segments: each shape's is set up at its first use.
+    #[must_use]
+    pub const fn new(profile: Profile) -> Self {
         Self {
             profile,
             by_shape: BTreeMap::new(),
@@ -51,13 +53,19 @@ where
         })
     }
 
-    /// The security of a proof of this shape; a refusal where it misses the profile.
-    pub(super) fn security(&mut self, shape: SegmentShape) -> Result<Security, ProverError> {
+    /// The security of a proof of this shape.
+    ///
+    /// # Errors
+    /// [`ProverError::Security`] where it misses the profile.
+    pub fn security(&mut self, shape: SegmentShape) -> Result<Security, ProverError> {
         Ok(self.of(shape)?.1.clone())
     }
 
     /// Verifies one segment's proof, as bytes, for a statement.
-    pub(super) fn verify(
+    ///
+    /// # Errors
+    /// [`ProverError::Rejected`]; [`ProverError::ProofFile`] for bytes that are no proof.
+    pub fn verify(
         &mut self,
         shape: SegmentShape,
         statement: &SegmentStatement,
@@ -77,7 +85,7 @@ where
 pub(super) struct Provers<E: Extension<Val>, B: Backend<Val>> {
     device: B,
     profile: Profile,
-    verifiers: Verifiers<E>,
+    verifiers: SegmentVerifiers<E>,
     by_shape: BTreeMap<SegmentShape, BatchProver<Val, E, Merkle, B, KeccakTable>>,
     phases: Phases,
     seconds: PhaseSeconds,
@@ -91,14 +99,14 @@ where
         Self {
             device,
             profile,
-            verifiers: Verifiers::new(profile),
+            verifiers: SegmentVerifiers::new(profile),
             by_shape: BTreeMap::new(),
             phases: Phases::default(),
             seconds: PhaseSeconds::new(),
         }
     }
 
-    pub(super) const fn verifiers(&mut self) -> &mut Verifiers<E> {
+    pub(super) const fn verifiers(&mut self) -> &mut SegmentVerifiers<E> {
         &mut self.verifiers
     }
 

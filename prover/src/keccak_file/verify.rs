@@ -8,7 +8,7 @@ use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::Algebra;
 use starkwright_hal::{Extension, KoalaBear4, KoalaBear5};
 
-use super::stack::Verifiers;
+use super::stack::SegmentVerifiers;
 use super::{LIMITS, Val};
 use crate::ProverError;
 use crate::machine::keccak::{
@@ -97,7 +97,7 @@ where
     let rejected = |index: usize, why: String| ProverError::Rejected {
         why: format!("segment at position {index}: {why}"),
     };
-    let mut verifiers = Verifiers::<E>::new(profile);
+    let mut verifiers = SegmentVerifiers::<E>::new(profile);
     let mut chain = Chain::default();
     let mut weakest: Option<Security> = None;
     while let Some(record) = reader.next_segment()? {
@@ -162,7 +162,10 @@ fn compare(input: &Path, statement: &FileStatement) -> Result<(), ProverError> {
 }
 
 /// Keccak-256 and length of a file, streamed.
-fn digest(input: &Path) -> Result<([u8; 32], u64), ProverError> {
+///
+/// # Errors
+/// [`ProverError::Input`] where it cannot be read.
+pub fn digest(input: &Path) -> Result<([u8; 32], u64), ProverError> {
     let unreadable = |why: String| ProverError::Input {
         path: input.to_owned(),
         why,

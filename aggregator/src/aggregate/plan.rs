@@ -1,0 +1,236 @@
+//! The plan: from the files' statements to the statement of every node.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use starkwright_prover::ProverError;
+use starkwright_prover::keccak_file::LIMITS;
+use starkwright_prover::machine::keccak::{Chain, SegmentShape, SegmentStatement};
+use starkwright_prover::profile::Profile;
+use starkwright_prover::proof_file::ProofReader;
+
+use super::AggregateOptions;
+use crate::AggregatorError;
+use crate::node_file::Kind;
+use crate::statement::{Digest, KeccakOpening, TreeStatement, close_keccak, leaf_of_keccak};
+use crate::tree::{CanonicalTree, Interval};
+
+/// Most segments of one run: statements of all their nodes are held in memory, a few hundred bytes each.
+pub(super) const MAX_SEGMENTS: u64 = 1 << 20;
+
+/// The nodes of one tree and what they state.
+pub(super) struct Tree {
+    pub(super) shape: CanonicalTree,
+    pub(super) statements: BTreeMap<Interval, TreeStatement>,
+}
+
+impl Tree {
+    fn new(leaves: Vec<TreeStatement>) -> Result<Self, AggregatorError> {
+        let first = leaves.first().map_or(0, |leaf| leaf.first_index);
+        let shape = CanonicalTree::new(first, leaves.len() as u64)?;
+        let mut statements = BTreeMap::new();
+        for leaf in leaves {
+            statements.insert(leaf.leaves()?, leaf);
+        }
+        for node in shape.nodes().filter(|node| node.count() > 1) {
+            let children = shape.children(node);
+            let mut states = children.iter().filter_map(|child| statements.get(child));
+            if let (Some(left), Some(right), None) = (states.next(), states.next(), states.next()) {
+                let joined = TreeStatement::join(left, right)?;
+                statements.insert(node, joined);
+            }
+        }
+        Ok(Self { shape, statements })
+    }
+
+    /// What the node states.
+    ///
+    /// # Errors
+    /// [`AggregatorError::Outside`] for what is no node.
+    pub(super) fn statement(&self, node: Interval) -> Result<&TreeStatement, AggregatorError> {
+        let range = self.shape.root();
+        self.statements
+            .get(&node)
+            .ok_or(AggregatorError::Outside { found: node, range })
+    }
+}
+
+/// One file: a tree of segments, closed into an item.
+pub(super) struct Item {
+    pub(super) path: PathBuf,
+    pub(super) segments: Vec<(SegmentShape, SegmentStatement)>,
+    pub(super) tree: Tree,
+    /// The state in which the file ends.
+    pub(super) opening: KeccakOpening,
+    /// What the item states.
+    pub(super) closed: TreeStatement,
+}
+
+impl Item {
+    /// Which circuit proves a node of the file's tree.
+    pub(super) fn kind(&self, node: Interval) -> Kind {
+        let leaf = (node.count() == 1).then_some(node.first());
+        let segment = leaf.and_then(|index| self.segments.get(usize::try_from(index).ok()?));
+        match segment {
+            // A listed height is below 2^8.
+            Some((shape, _)) => Kind::Shrink {
+                log_leaf: shape.log_height() as u8,
+            },
+            None => Kind::Join,
+        }
+    }
+
+    /// The file is no longer what was planned with.
+    pub(super) fn changed(&self) -> AggregatorError {
+        AggregatorError::Inputs {
+            path: self.path.clone(),
+            why: "it has changed while it was read".to_owned(),
+        }
+    }
+}
+
+/// Which circuit proves a node of the tree of items: for a single item, the item, not the join over it.
+pub(super) fn outer_kind(node: Interval) -> Kind {
+    if node.count() == 1 {
+        Kind::Close
+    } else {
+        Kind::Join
+    }
+}
+
+/// All files.
+pub(super) struct Plan {
+    pub(super) profile: Profile,
+    pub(super) items: Vec<Item>,
+    pub(super) outer: Tree,
+}
+
+/// The profile of a proof file.
+pub(super) fn profile_of(path: &Path) -> Result<Profile, AggregatorError> {
+    Ok(open(path)?.header().profile)
+}
+
+/// Opens a proof file.
+pub(super) fn open(path: &Path) -> Result<ProofReader<'static, BufReader<File>>, AggregatorError> {
+    let file = File::open(path).map_err(|error| ProverError::Input {
+        path: path.to_owned(),
+        why: error.to_string(),
+    })?;
+    Ok(ProofReader::new(BufReader::new(file), LIMITS).map_err(ProverError::from)?)
+}
+
+impl Plan {
+    /// Reads what the files state. No proof is looked at.
+    pub(super) fn new(
+        inputs: &[PathBuf],
+        profile: Profile,
+        allowed_root: &Digest,
+        options: &AggregateOptions,
+    ) -> Result<Self, AggregatorError> {
+        let mut items = Vec::new();
+        let mut outer = Vec::new();
+        let mut old = options.old;
+        let mut left = MAX_SEGMENTS;
+        for (place, path) in inputs.iter().enumerate() {
+            let position = options.first.checked_add(place as u64);
+            let position = position.ok_or(AggregatorError::Range {
+                first: options.first,
+                count: inputs.len() as u64,
+            })?;
+            let segments = segments(path, profile, options.context, &mut left)?;
+            let leaves = segments
+                .iter()
+                .map(|(_, segment)| leaf_of_keccak(segment, allowed_root));
+            let tree = Tree::new(leaves.collect::<Result<_, _>>()?)?;
+            let opening = segments
+                .last()
+                .map(|(_, segment)| KeccakOpening::after(segment));
+            let opening = opening.ok_or(AggregatorError::NoInput)?;
+            let inner = tree.statement(tree.shape.root())?;
+            let closed = close_keccak(inner, &opening, position, &old)?;
+            old = closed.end;
+            outer.push(closed);
+            items.push(Item {
+                path: path.clone(),
+                segments,
+                tree,
+                opening,
+                closed,
+            });
+        }
+        if items.is_empty() {
+            return Err(AggregatorError::NoInput);
+        }
+        Ok(Self {
+            profile,
+            items,
+            outer: Tree::new(outer)?,
+        })
+    }
+
+    /// Segments of all files.
+    pub(super) fn segments(&self) -> u64 {
+        self.items
+            .iter()
+            .map(|item| item.segments.len() as u64)
+            .sum()
+    }
+
+    /// Steps of the whole work: leaves, joins, closes.
+    pub(super) fn steps(&self) -> u64 {
+        let inner = self.items.iter().map(|item| {
+            // A single segment is closed as it is.
+            2 * item.segments.len() as u64
+        });
+        inner.sum::<u64>() + self.outer.shape.joins()
+    }
+
+    /// Proofs that must all hold: segments, lifts, shrinks and the steps above them.
+    pub(super) fn proofs(&self) -> u64 {
+        2 * self.segments() + self.steps()
+    }
+}
+
+/// The statements of a whole file's segments, in order.
+fn segments(
+    path: &Path,
+    profile: Profile,
+    context: [u32; 8],
+    left: &mut u64,
+) -> Result<Vec<(SegmentShape, SegmentStatement)>, AggregatorError> {
+    let refused = |why: String| AggregatorError::Inputs {
+        path: path.to_owned(),
+        why,
+    };
+    let mut reader = open(path)?;
+    let found = reader.header().profile;
+    if found != profile {
+        return Err(refused(format!(
+            "its profile is {found}, the first file's is {profile}, and profiles never mix in a tree"
+        )));
+    }
+    let mut chain = Chain::default();
+    let mut segments = Vec::new();
+    while let Some(record) = reader.next_segment().map_err(ProverError::from)? {
+        *left = left
+            .checked_sub(1)
+            .ok_or_else(|| refused(format!("more than {MAX_SEGMENTS} segments in all files")))?;
+        let shape = SegmentShape::from_log_height(usize::from(record.log_height))
+            .ok_or_else(|| refused(format!("height 2^{} is not listed", record.log_height)))?;
+        let statement = SegmentStatement::from_bytes(&record.statement)
+            .map_err(|error| refused(error.to_string()))?;
+        if statement.context != context {
+            return Err(refused(
+                "its context is not the one expected (--context)".to_owned(),
+            ));
+        }
+        chain
+            .push(statement.clone())
+            .map_err(|error| refused(error.to_string()))?;
+        segments.push((shape, statement));
+    }
+    chain.finish().map_err(|error| refused(error.to_string()))?;
+    Ok(segments)
+}

@@ -1,0 +1,180 @@
+//! Verifying nodes and wraps, and files of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use p3_air::symbolic::SymbolicExpressionExt;
+use p3_field::{Algebra, PrimeField32};
+use starkwright_hal::{Extension, Keccak256Merkle, KoalaBear4, KoalaBear5, Poseidon2Merkle};
+use starkwright_prover::ProverError;
+use starkwright_prover::challenger::Protocol;
+use starkwright_prover::keccak_file::{Val, digest};
+use starkwright_prover::profile::Profile;
+use starkwright_prover::prove::BatchVerifier;
+use starkwright_prover::security::{Security, require_count};
+
+use crate::AggregatorError;
+use crate::circuit::CircuitAir;
+use crate::node::{Keys, Layers, NodeProof, Verifiers, keccak_heights, rate_layers};
+use crate::node_file::{Kind, NodeFile};
+use crate::statement::{Digest, Level, TreeStatement, accumulate, item_of};
+
+type NodeVerifier<E> = BatchVerifier<Val, E, Poseidon2Merkle, CircuitAir>;
+
+/// Verifiers of one profile's nodes, each set up at its first use.
+pub(super) struct NodeVerifiers<E: Extension<Val>>
+where
+    Poseidon2Merkle: Protocol<Val, E>,
+{
+    keys: Keys,
+    verifiers: Verifiers,
+    by_kind: Mutex<BTreeMap<Kind, Arc<NodeVerifier<E>>>>,
+}
+
+impl<E: Extension<Val>> NodeVerifiers<E>
+where
+    Poseidon2Merkle: Protocol<Val, E>,
+    SymbolicExpressionExt<Val, E>: Algebra<E>,
+{
+    pub(super) fn new(profile: Profile) -> Result<Self, AggregatorError> {
+        Ok(Self {
+            keys: Keys::of(profile)?,
+            verifiers: Verifiers::new::<E>(&Layers::of(profile), &keccak_heights())?,
+            by_kind: Mutex::default(),
+        })
+    }
+
+    /// Verifies a node of this kind for what it states, under the key of its kind.
+    pub(super) fn verify(&self, kind: Kind, node: &NodeProof<E>) -> Result<(), AggregatorError> {
+        let verifier = {
+            let mut known = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
+            match known.get(&kind) {
+                Some(verifier) => Arc::clone(verifier),
+                None => {
+                    let made = Arc::new(self.verifiers.node::<E>(self.keys.of_kind(kind)?)?);
+                    known.insert(kind, Arc::clone(&made));
+                    made
+                }
+            }
+        };
+        node.verify(&verifier)
+    }
+}
+
+/// What a verifier of aggregated files asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyOptions<'a> {
+    /// The least profile accepted.
+    pub least: Profile,
+    /// The context expected.
+    pub context: [u32; 8],
+    /// The files, in order, that the proof must be about; none: any.
+    pub inputs: &'a [PathBuf],
+}
+
+/// What an aggregated file was found to say.
+#[derive(Clone, Debug)]
+pub struct VerifyReport {
+    /// What its proof is: a join, a close or a wrap.
+    pub kind: Kind,
+    /// Its profile.
+    pub profile: Profile,
+    /// Security of the weakest proof that a tree of this profile can hold above its segments.
+    pub security: Security,
+    /// What it states: items `first_index .. first_index + count` lead from `begin` to `end`.
+    pub statement: TreeStatement,
+    /// Bytes of p3's proof.
+    pub proof_bytes: u64,
+}
+
+/// Verifies an aggregated file: a join's, a close's or a wrap's. Keys, parameters and tables are this library's.
+///
+/// # Errors
+/// [`AggregatorError::Io`], [`AggregatorError::NodeFile`] where it is no such file, and
+/// [`ProverError::Rejected`] where its proof is invalid, weaker than asked for, or about something else.
+pub fn verify(path: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, AggregatorError> {
+    let file = NodeFile::read(path)?;
+    if !file.profile.satisfies(options.least) {
+        return Err(rejected(format!(
+            "its profile is {}, at least {} is asked for; prove again with --profile {}, or accept less",
+            file.profile, options.least, options.least
+        )));
+    }
+    let security = match file.profile {
+        Profile::Proven100 => check::<KoalaBear5>(&file)?,
+        Profile::Conjectured100 => check::<KoalaBear4>(&file)?,
+    };
+    let statement = file.statement;
+    if statement.level != Level::Items {
+        return Err(rejected("it is about segments, and no whole file"));
+    }
+    let context = statement.context.map(|element| element.as_canonical_u32());
+    if context != options.context {
+        return Err(rejected("its context is not the one expected (--context)"));
+    }
+    require_count(file.profile, statement.count).map_err(ProverError::from)?;
+    if !options.inputs.is_empty() {
+        compare(&statement, options.inputs)?;
+    }
+    Ok(VerifyReport {
+        kind: file.kind,
+        profile: file.profile,
+        security,
+        statement,
+        proof_bytes: file.proof_bytes() as u64,
+    })
+}
+
+fn rejected(why: impl Into<String>) -> AggregatorError {
+    ProverError::Rejected { why: why.into() }.into()
+}
+
+fn check<E>(file: &NodeFile) -> Result<Security, AggregatorError>
+where
+    E: Extension<Val>,
+    Poseidon2Merkle: Protocol<Val, E>,
+    Keccak256Merkle: Protocol<Val, E>,
+    SymbolicExpressionExt<Val, E>: Algebra<E>,
+{
+    let keys = Keys::of(file.profile)?;
+    // A join only says that its children have the root that it states: that the root is ours is checked here, or by a seal.
+    if file.statement.allowed_root != keys.allowed(file.profile)?.root() {
+        return Err(rejected("its tree allows other keys than this version's"));
+    }
+    let verifiers = Verifiers::new::<E>(&Layers::of(file.profile), &keccak_heights())?;
+    match file.kind {
+        Kind::Wrap => file.wrap::<E>()?.verify(&verifiers.wrap::<E>(&keys)?)?,
+        kind => file
+            .node::<E>()?
+            .verify(&verifiers.node::<E>(keys.of_kind(kind)?)?)?,
+    }
+    let rated = rate_layers::<E>(file.profile)?
+        .into_iter()
+        .map(|(_, rated)| rated);
+    rated
+        .min_by(|a, b| a.bits.total_cmp(&b.bits))
+        .ok_or(AggregatorError::NoInput)
+}
+
+/// Whether these files, in this order, are the items of the statement.
+fn compare(statement: &TreeStatement, inputs: &[PathBuf]) -> Result<(), AggregatorError> {
+    if inputs.len() as u64 != statement.count {
+        return Err(rejected(format!(
+            "it is about {} files, {} are given",
+            statement.count,
+            inputs.len()
+        )));
+    }
+    let mut accumulator: Digest = statement.begin;
+    for (position, input) in (statement.first_index..).zip(inputs) {
+        let (digest, length) = digest(input)?;
+        accumulator = accumulate(position, &accumulator, &item_of(&digest, length));
+    }
+    if accumulator != statement.end {
+        return Err(rejected(
+            "it is about other files than those given, or in another order",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Verifying nodes and wraps: by stock p3, under keys that come from the key file and never from a proof.
+
+use p3_air::symbolic::SymbolicExpressionExt;
+use p3_field::Algebra;
+use p3_koala_bear::KoalaBear;
+use p3_symmetric::MerkleCap;
+use starkwright_hal::{Extension, Keccak256Merkle, Poseidon2Merkle};
+use starkwright_prover::challenger::Protocol;
+use starkwright_prover::prove::BatchVerifier;
+
+use super::circuits::uniform;
+use super::uniform::blank_air;
+use super::{Keys, Layers, NodeKey, NodeProof, Uniform, WrapProof};
+use crate::AggregatorError;
+use crate::circuit::CircuitAir;
+use crate::verify::ProofShape;
+
+type F = KoalaBear;
+type NodeVerifier<E> = BatchVerifier<F, E, Poseidon2Merkle, CircuitAir>;
+type WrapVerifier<E> = BatchVerifier<F, E, Keccak256Merkle, CircuitAir>;
+
+/// Verifiers of the uniform shape's proofs and of wraps. Nothing is set up on a device and no preprocessed column is
+/// computed: the keys stand for them.
+pub struct Verifiers {
+    layers: Layers,
+    uniform: Uniform,
+}
+
+impl Verifiers {
+    /// The verifiers of these layers, for a machine's proofs of these heights.
+    ///
+    /// # Errors
+    /// As [`Uniform::new`].
+    pub fn new<E>(layers: &Layers, heights: &[usize]) -> Result<Self, AggregatorError>
+    where
+        E: Extension<F>,
+        SymbolicExpressionExt<F, E>: Algebra<E>,
+    {
+        Ok(Self {
+            layers: *layers,
+            uniform: uniform::<E>(layers, heights)?,
+        })
+    }
+
+    /// The verifier of a shrink's, join's or close's proofs.
+    ///
+    /// # Errors
+    /// As [`BatchVerifier::with_commitment`].
+    pub fn node<E>(&self, key: &NodeKey) -> Result<NodeVerifier<E>, AggregatorError>
+    where
+        E: Extension<F>,
+        Poseidon2Merkle: Protocol<F, E>,
+        SymbolicExpressionExt<F, E>: Algebra<E>,
+    {
+        Ok(BatchVerifier::with_commitment(
+            self.uniform.parameters(),
+            vec![self.uniform.air::<E>()],
+            vec![self.uniform.log_height()],
+            MerkleCap::new(key.cap.clone()),
+        )?)
+    }
+
+    /// The verifier of wraps.
+    ///
+    /// # Errors
+    /// As [`BatchVerifier::with_commitment`].
+    pub fn wrap<E>(&self, keys: &Keys) -> Result<WrapVerifier<E>, AggregatorError>
+    where
+        E: Extension<F>,
+        Keccak256Merkle: Protocol<F, E>,
+        SymbolicExpressionExt<F, E>: Algebra<E>,
+    {
+        let (log_seal, seal) = &self.layers.seal;
+        let (log_wrap, wrap) = &self.layers.wrap;
+        // A circuit has a flag for each short last block that its child's verification meets.
+        let seal_air = blank_air::<E>(&self.uniform.shape().tails());
+        let wrap_tails = ProofShape::new::<E, _>(&[seal_air], &[*log_seal], seal)?.tails();
+        Ok(BatchVerifier::with_commitment(
+            wrap,
+            vec![blank_air::<E>(&wrap_tails)],
+            vec![*log_wrap],
+            MerkleCap::new(keys.wrap.clone()),
+        )?)
+    }
+}
+
+impl<E: Extension<F>> NodeProof<E>
+where
+    Poseidon2Merkle: Protocol<F, E>,
+    SymbolicExpressionExt<F, E>: Algebra<E>,
+{
+    /// Verifies the proof for what it states.
+    ///
+    /// # Errors
+    /// [`ProverError::Rejected`](starkwright_prover::ProverError::Rejected).
+    pub fn verify(&self, verifier: &NodeVerifier<E>) -> Result<(), AggregatorError> {
+        Ok(verifier.verify(&self.proof, &[self.public_values()])?)
+    }
+}
+
+impl<E: Extension<F>> WrapProof<E>
+where
+    Keccak256Merkle: Protocol<F, E>,
+    SymbolicExpressionExt<F, E>: Algebra<E>,
+{
+    /// Verifies the proof for what it states.
+    ///
+    /// # Errors
+    /// [`ProverError::Rejected`](starkwright_prover::ProverError::Rejected).
+    pub fn verify(&self, verifier: &WrapVerifier<E>) -> Result<(), AggregatorError> {
+        Ok(verifier.verify(&self.proof, &[self.public_values()])?)
+    }
+}

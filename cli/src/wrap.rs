@@ -1,0 +1,74 @@
+//! `starkwright wrap`.
+
+use serde::Serialize;
+use starkwright_aggregator::AggregatorError;
+use starkwright_aggregator::aggregate::{self, WrapReport};
+use starkwright_hal::Backend;
+use starkwright_prover::keccak_file::Val;
+
+use crate::args::WrapArgs;
+use crate::config;
+use crate::device::{OnDevice, with_device};
+use crate::exit::{DONE, Failure};
+use crate::memory;
+use crate::output::{self, bytes, digits};
+
+/// The object that `--json` prints.
+#[derive(Debug, Serialize)]
+struct Wrapped {
+    first: u64,
+    count: u64,
+    old: String,
+    new: String,
+    list: String,
+    backend: String,
+    profile: String,
+    zero_knowledge: bool,
+    proof_bytes: u64,
+    file_bytes: u64,
+    prove_s: f64,
+    peak_host_bytes: Option<u64>,
+    valid: bool,
+}
+
+pub(crate) fn run(args: &WrapArgs) -> Result<u8, Failure> {
+    let config = config::device(&args.config, args.backend.as_deref())?;
+    let bar = output::spinner("sealing and wrapping", args.json);
+    let report = with_device(&config, Job(args))?;
+    bar.finish_and_clear();
+    let report = report?;
+    let statement = &report.statement;
+    if args.json {
+        output::json(&Wrapped {
+            first: statement.first_index,
+            count: statement.count,
+            old: digits(&statement.begin),
+            new: digits(&statement.end),
+            list: digits(&statement.list),
+            backend: config.backend.to_string(),
+            profile: report.profile.to_string(),
+            zero_knowledge: false,
+            proof_bytes: report.proof_bytes,
+            file_bytes: report.file_bytes,
+            prove_s: report.seconds,
+            peak_host_bytes: memory::peak_bytes(),
+            valid: true,
+        })?;
+        return Ok(DONE);
+    }
+    output::range(statement);
+    println!("profile   {}", report.profile);
+    println!("proof     {}", bytes(report.proof_bytes));
+    println!("time      {:.2} s", report.seconds);
+    Ok(DONE)
+}
+
+struct Job<'a>(&'a WrapArgs);
+
+impl OnDevice for Job<'_> {
+    type Output = Result<WrapReport, AggregatorError>;
+
+    fn run<B: Backend<Val>>(self, device: &B) -> Self::Output {
+        aggregate::wrap(device, &self.0.input, &self.0.output)
+    }
+}
