@@ -148,7 +148,11 @@ impl Profile {
             cap_height: 3,
             num_queries: match self {
                 Self::Proven100 => 68,
-                Self::Conjectured100 => 29,
+                Self::Conjectured100 => 28,
+            },
+            query_pow_bits: match self {
+                Self::Proven100 => 16,
+                Self::Conjectured100 => 18,
             },
             ..leaf
         }
@@ -166,11 +170,18 @@ impl Profile {
         }
     }
 
-    /// The parameters of a wrap: the last proof, of which every byte and every hash costs its reader.
+    /// The parameters of a wrap: the last proof, of which every byte and every hash costs its reader. It is made once, so
+    /// it grinds for longer than the others instead of answering more queries.
     pub const fn wrap(self) -> LeafParameters {
+        let (num_queries, query_pow_bits) = match self {
+            Self::Proven100 => (31, 24),
+            Self::Conjectured100 => (14, 20),
+        };
         LeafParameters {
             max_log_arity: 4,
-            log_final_poly_len: 5,
+            log_final_poly_len: 6,
+            num_queries,
+            query_pow_bits,
             ..self.seal()
         }
     }

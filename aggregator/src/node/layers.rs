@@ -36,7 +36,7 @@ impl Layers {
             Profile::Conjectured100 => Self {
                 leaf: profile.leaf(),
                 lift: (16, node),
-                uniform: (15, node),
+                uniform: (14, node),
                 seal: (14, profile.seal()),
                 wrap: (13, profile.wrap()),
             },
