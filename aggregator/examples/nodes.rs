@@ -12,7 +12,7 @@ use p3_field::{Algebra, PrimeCharacteristicRing};
 use p3_koala_bear::KoalaBear;
 use rustix::time::{ClockId, clock_gettime};
 use starkwright_aggregator::AggregatorError;
-use starkwright_aggregator::node::{Circuits, Layers, NodeProof, derive_keys};
+use starkwright_aggregator::node::{Circuits, Layers, NodeProof, Verifiers, derive_keys};
 use starkwright_aggregator::node_file::{Kind, NodeFile};
 use starkwright_aggregator::statement::KeccakOpening;
 use starkwright_hal::{Cpu, Extension, Keccak256Merkle, KoalaBear4, KoalaBear5, Poseidon2Merkle};
@@ -28,7 +28,7 @@ const BLOCKS: usize = 1365;
 const REPETITIONS: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    if std::env::args().len() < 2 { steps::<KoalaBear5>(Profile::Proven100)?; }
+    steps::<KoalaBear5>(Profile::Proven100)?;
     steps::<KoalaBear4>(Profile::Conjectured100)
 }
 
@@ -74,7 +74,7 @@ where
     let shape = SegmentShape::from_capacity(BLOCKS).ok_or("no such shape")?;
     let layers = Layers::of(profile);
     let heights = [shape.log_height()];
-    let keys = derive_keys::<E, _>(&device, &layers, &heights, |n, c| println!("{n} {:?} {:?}", c.cost(), c.sections()))?;
+    let keys = derive_keys::<E, _>(&device, &layers, &heights, |_, _| {})?;
     let allowed = keys.allowed(profile)?;
     let circuits = Circuits::<E, _>::with_keys(&device, &layers, &heights, keys, allowed)?;
     let allowed = circuits.allowed();
@@ -142,11 +142,12 @@ where
         || seal.prove((close.node().key(), &closed), allowed),
         node_bytes(Kind::Close),
     )?;
+    let wrap_shape = Verifiers::new::<E>(&layers, &heights)?.wrap_shape::<E>()?;
     let wrap = circuits.wrap()?;
     let wrapped = measured(
         "wrap",
         || wrap.prove(&seal, &sealed),
-        |wrap| Ok(NodeFile::of_wrap(profile, wrap)?.proof_bytes()),
+        |wrap| Ok(NodeFile::of_wrap(profile, &wrap_shape, wrap)?.proof_bytes()),
     )?;
     wrapped.verify(&wrap.verifier())?;
     Ok(())

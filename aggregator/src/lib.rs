@@ -17,6 +17,7 @@
 //! | [`verify`] | the verifier of p3-batch-stark as a circuit |
 //! | [`node`] | lift, shrink, join, close, seal, wrap: circuits that verify proofs, and their keys |
 //! | [`node_file`] | a node's proof as a file |
+//! | [`wrap_encoding`] | the last proof as bytes for a contract |
 //! | [`aggregate`] | proof files become one proof: plan, workers, what is kept when interrupted |
 //!
 //! Since the shape of the tree is fixed, the final statement, and with it the final proof, is the
@@ -64,5 +65,6 @@ pub mod schedule;
 pub mod statement;
 pub mod tree;
 pub mod verify;
+pub mod wrap_encoding;
 
 pub use error::AggregatorError;

@@ -8,6 +8,9 @@
 //! statement 56 × u32 · challenges u32 each · proof · SHA-256 of all bytes before
 //! ```
 //!
+//! A node's proof is p3's in postcard; a wrap's is the fixed encoding of [`wrap_encoding`](crate::wrap_encoding), which holds
+//! its challenge too.
+//!
 //! The checksum finds damage; it proves nothing.
 
 use std::fs::{self, File};
@@ -28,6 +31,7 @@ use crate::AggregatorError;
 use crate::circuit::layout::CHILDREN;
 use crate::node::{NodeProof, WrapProof};
 use crate::statement::{STATEMENT_LEN, TreeStatement};
+use crate::wrap_encoding::{self, WrapShape};
 
 type F = KoalaBear;
 
@@ -98,7 +102,7 @@ impl Kind {
     /// Challenges among its public values.
     const fn challenges(self) -> usize {
         match self {
-            Self::Wrap => 1,
+            Self::Wrap => 0,
             _ => CHILDREN,
         }
     }
@@ -115,7 +119,7 @@ pub struct NodeFile {
     pub statement: TreeStatement,
     /// The challenges among its public values, word by word.
     challenges: Vec<F>,
-    /// p3's proof in postcard.
+    /// The proof: p3's in postcard, or a wrap's encoding.
     proof: Vec<u8>,
 }
 
@@ -124,25 +128,6 @@ fn wrong(why: impl Into<String>) -> AggregatorError {
 }
 
 impl NodeFile {
-    fn new<E: Extension<F>>(
-        (profile, kind): (Profile, Kind),
-        statement: TreeStatement,
-        challenges: &[E],
-        proof: &impl Serialize,
-    ) -> Result<Self, AggregatorError> {
-        let words = challenges
-            .iter()
-            .flat_map(|challenge| challenge.as_basis_coefficients_slice());
-        let proof = encode(proof).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self {
-            profile,
-            kind,
-            statement,
-            challenges: words.copied().collect(),
-            proof,
-        })
-    }
-
     /// A node's file.
     ///
     /// # Errors
@@ -155,31 +140,36 @@ impl NodeFile {
     where
         Poseidon2Merkle: Protocol<F, E>,
     {
-        Self::new(
-            (profile, kind),
-            node.statement,
-            &node.challenges,
-            &node.proof,
-        )
+        let challenges = node.challenges.iter();
+        let words = challenges.flat_map(|challenge| challenge.as_basis_coefficients_slice());
+        Ok(Self {
+            profile,
+            kind,
+            statement: node.statement,
+            challenges: words.copied().collect(),
+            proof: encode(&node.proof).map_err(|error| wrong(error.to_string()))?,
+        })
     }
 
     /// A wrap's file.
     ///
     /// # Errors
-    /// As [`Self::of_node`].
+    /// [`AggregatorError::ProofShape`] where it has another shape than the verifier's.
     pub fn of_wrap<E: Extension<F>>(
         profile: Profile,
+        shape: &WrapShape,
         wrap: &WrapProof<E>,
     ) -> Result<Self, AggregatorError>
     where
         Keccak256Merkle: Protocol<F, E>,
     {
-        Self::new(
-            (profile, Kind::Wrap),
-            wrap.statement,
-            &[wrap.challenge],
-            &wrap.proof,
-        )
+        Ok(Self {
+            profile,
+            kind: Kind::Wrap,
+            statement: wrap.statement,
+            challenges: Vec::new(),
+            proof: wrap_encoding::encode(shape, wrap.challenge, &wrap.proof)?,
+        })
     }
 
     /// The node.
@@ -203,8 +193,8 @@ impl NodeFile {
     /// The wrap.
     ///
     /// # Errors
-    /// [`AggregatorError::NodeFile`] where it holds another node, a challenge of another field, or no proof.
-    pub fn wrap<E: Extension<F>>(&self) -> Result<WrapProof<E>, AggregatorError>
+    /// [`AggregatorError::NodeFile`] where it holds another node, or no proof of this shape.
+    pub fn wrap<E: Extension<F>>(&self, shape: &WrapShape) -> Result<WrapProof<E>, AggregatorError>
     where
         Keccak256Merkle: Protocol<F, E>,
     {
@@ -214,11 +204,11 @@ impl NodeFile {
                 self.kind.name()
             )));
         }
-        let [challenge] = self.elements::<E, 1>()?;
+        let (challenge, proof) = wrap_encoding::decode(shape, &self.proof)?;
         Ok(WrapProof {
             statement: self.statement,
             challenge,
-            proof: self.decoded()?,
+            proof,
         })
     }
 

@@ -171,17 +171,19 @@ impl Profile {
     }
 
     /// The parameters of a wrap: the last proof, of which every byte and every hash costs its reader. It is made once, so
-    /// it grinds for longer than the others instead of answering more queries.
+    /// it grinds for longer than the others, and under `proven100` has the largest blow-up that a few GiB of memory carry,
+    /// instead of answering more queries.
     pub const fn wrap(self) -> LeafParameters {
-        let (num_queries, query_pow_bits) = match self {
-            Self::Proven100 => (31, 24),
-            Self::Conjectured100 => (14, 20),
+        let (log_blowup, num_queries, query_pow_bits) = match self {
+            Self::Proven100 => (8, 24, 22),
+            Self::Conjectured100 => (6, 14, 20),
         };
         LeafParameters {
-            max_log_arity: 4,
-            log_final_poly_len: 6,
+            log_blowup,
             num_queries,
             query_pow_bits,
+            max_log_arity: 4,
+            log_final_poly_len: 6,
             ..self.seal()
         }
     }

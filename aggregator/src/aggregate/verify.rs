@@ -144,7 +144,9 @@ where
     }
     let verifiers = Verifiers::new::<E>(&Layers::of(file.profile), &keccak_heights())?;
     match file.kind {
-        Kind::Wrap => file.wrap::<E>()?.verify(&verifiers.wrap::<E>(&keys)?)?,
+        Kind::Wrap => file
+            .wrap::<E>(&verifiers.wrap_shape::<E>()?)?
+            .verify(&verifiers.wrap::<E>(&keys)?)?,
         kind => file
             .node::<E>()?
             .verify(&verifiers.node::<E>(keys.of_kind(kind)?)?)?,

@@ -14,7 +14,7 @@ use starkwright_prover::profile::Profile;
 
 use super::verify::NodeVerifiers;
 use crate::AggregatorError;
-use crate::node::Circuits;
+use crate::node::{Circuits, Layers, Verifiers, keccak_heights};
 use crate::node_file::{Kind, NodeFile};
 use crate::statement::TreeStatement;
 
@@ -80,7 +80,8 @@ where
     wrapped
         .verify(&wrap.verifier())
         .map_err(|error| wrong("a wrap", error))?;
-    let made = NodeFile::of_wrap(profile, &wrapped)?;
+    let verifiers = Verifiers::new::<E>(&Layers::of(profile), &keccak_heights())?;
+    let made = NodeFile::of_wrap(profile, &verifiers.wrap_shape::<E>()?, &wrapped)?;
     debug_assert_eq!(made.kind, Kind::Wrap);
     let file_bytes = made.write(output)?;
     Ok(WrapReport {

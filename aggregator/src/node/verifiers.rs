@@ -14,6 +14,7 @@ use super::{Keys, Layers, NodeKey, NodeProof, Uniform, WrapProof};
 use crate::AggregatorError;
 use crate::circuit::CircuitAir;
 use crate::verify::ProofShape;
+use crate::wrap_encoding::WrapShape;
 
 type F = KoalaBear;
 type NodeVerifier<E> = BatchVerifier<F, E, Poseidon2Merkle, CircuitAir>;
@@ -70,17 +71,41 @@ impl Verifiers {
         Keccak256Merkle: Protocol<F, E>,
         SymbolicExpressionExt<F, E>: Algebra<E>,
     {
-        let (log_seal, seal) = &self.layers.seal;
         let (log_wrap, wrap) = &self.layers.wrap;
-        // A circuit has a flag for each short last block that its child's verification meets.
-        let seal_air = blank_air::<E>(&self.uniform.shape().tails());
-        let wrap_tails = ProofShape::new::<E, _>(&[seal_air], &[*log_seal], seal)?.tails();
         Ok(BatchVerifier::with_commitment(
             wrap,
-            vec![blank_air::<E>(&wrap_tails)],
+            vec![self.wrap_air::<E>()?],
             vec![*log_wrap],
             MerkleCap::new(keys.wrap.clone()),
         )?)
+    }
+}
+
+impl Verifiers {
+    /// The shape of wraps, which decides their encoding.
+    ///
+    /// # Errors
+    /// As [`ProofShape::new`].
+    pub fn wrap_shape<E>(&self) -> Result<WrapShape, AggregatorError>
+    where
+        E: Extension<F>,
+        SymbolicExpressionExt<F, E>: Algebra<E>,
+    {
+        let (log_wrap, wrap) = &self.layers.wrap;
+        let shape = ProofShape::new::<E, _>(&[self.wrap_air::<E>()?], &[*log_wrap], wrap)?;
+        WrapShape::new(&shape)
+    }
+
+    /// The table of wraps: a circuit has a flag for each short last block that its child's verification meets.
+    fn wrap_air<E>(&self) -> Result<CircuitAir, AggregatorError>
+    where
+        E: Extension<F>,
+        SymbolicExpressionExt<F, E>: Algebra<E>,
+    {
+        let (log_seal, seal) = &self.layers.seal;
+        let seal_air = blank_air::<E>(&self.uniform.shape().tails());
+        let shape = ProofShape::new::<E, _>(&[seal_air], &[*log_seal], seal)?;
+        Ok(blank_air::<E>(&shape.tails()))
     }
 }
 

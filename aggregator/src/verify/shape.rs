@@ -16,6 +16,7 @@ use starkwright_prover::profile::LeafParameters;
 use starkwright_prover::security::pack_lookups;
 
 use crate::AggregatorError;
+use crate::wrap_encoding::WrapShape;
 
 /// A table of the machine whose proofs are verified.
 #[derive(Clone, Debug)]
@@ -192,6 +193,28 @@ impl ProofShape {
         tails.sort_unstable();
         tails.dedup();
         tails
+    }
+
+    /// The shape of a proof of one table with preprocessed columns and lookups, as its encoding needs it.
+    pub(crate) fn one_table(&self) -> Option<WrapShape> {
+        let [table] = self.tables.as_slice() else {
+            return None;
+        };
+        let layout = table.graph.layout();
+        let fits = table.next && !table.preprocessed_next && layout.preprocessed > 0;
+        (fits && self.has_lookups).then(|| WrapShape {
+            degree: self.degree,
+            log_height: table.log_height,
+            main: layout.main,
+            preprocessed: layout.preprocessed,
+            lookups: table.permutation_width(self.degree),
+            chunks: 1 << table.log_chunks,
+            cap: 1 << self.parameters.cap_height,
+            queries: self.parameters.num_queries,
+            final_poly: 1 << self.parameters.log_final_poly_len,
+            log_arities: self.log_arities.clone(),
+            log_max_height: self.log_max_height,
+        })
     }
 
     fn all_batches(&self) -> Vec<Vec<Matrix>> {
