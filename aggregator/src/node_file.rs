@@ -23,9 +23,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use starkwright_hal::{Extension, Keccak256Merkle, Poseidon2Merkle};
+use starkwright_prover::ProverError;
 use starkwright_prover::challenger::Protocol;
 use starkwright_prover::profile::Profile;
-use starkwright_prover::proof_file::{decode, encode};
+use starkwright_prover::proof_file::{decode, encode, refuse_special, sync_directory};
 
 use crate::AggregatorError;
 use crate::circuit::layout::CHILDREN;
@@ -355,6 +356,7 @@ impl NodeFile {
 /// # Errors
 /// [`AggregatorError::Io`].
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AggregatorError> {
+    refuse_special(path).map_err(ProverError::from)?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".partial");
     let beside = PathBuf::from(beside);
@@ -364,7 +366,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AggregatorError> {
             file.sync_all()
         })
         .and_then(|()| fs::rename(&beside, path));
-    written.map_err(|source| {
+    written.map(|()| sync_directory(path)).map_err(|source| {
         // What could not be written is worth nothing.
         let _ = fs::remove_file(&beside);
         io_error("write", path, source)

@@ -15,6 +15,7 @@ use starkwright_prover::ProverError;
 use starkwright_prover::challenger::Protocol;
 use starkwright_prover::keccak_file::{SegmentVerifiers, Val};
 use starkwright_prover::profile::Profile;
+use starkwright_prover::proof_file::{refuse_special, sync_directory};
 use starkwright_prover::security::{Security, require_count};
 
 use super::folder::{Folder, folder_path};
@@ -62,6 +63,7 @@ where
         progress: &mut dyn Progress,
     ) -> Result<AggregateReport, AggregatorError> {
         let start = Instant::now();
+        refuse_special(output).map_err(ProverError::from)?;
         let circuits = Circuits::<E, B>::new(device, profile)?;
         let plan = Plan::new(inputs, profile, &circuits.allowed().root(), options)?;
         require_count(profile, plan.proofs()).map_err(ProverError::from)?;
@@ -126,6 +128,7 @@ where
         let made = folder.place(Kind::Join, &root);
         let proof_bytes = fs::metadata(&made).map_or(0, |metadata| metadata.len());
         fs::rename(&made, output).map_err(|source| io_error("write", output, source))?;
+        sync_directory(output);
         folder.finish();
         Ok(AggregateReport {
             statement: root,

@@ -8,9 +8,11 @@ use p3_field::Algebra;
 use starkwright_hal::{
     Backend, Extension, Keccak256Merkle, KoalaBear4, KoalaBear5, Poseidon2Merkle,
 };
+use starkwright_prover::ProverError;
 use starkwright_prover::challenger::Protocol;
 use starkwright_prover::keccak_file::Val;
 use starkwright_prover::profile::Profile;
+use starkwright_prover::proof_file::refuse_special;
 
 use super::verify::NodeVerifiers;
 use crate::AggregatorError;
@@ -59,6 +61,7 @@ where
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
     let start = Instant::now();
+    refuse_special(output).map_err(ProverError::from)?;
     let profile = file.profile;
     let circuits = Circuits::<E, B>::new(device, profile)?;
     let top = file.node::<E>()?;

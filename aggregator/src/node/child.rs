@@ -221,3 +221,90 @@ where
         Ok(core::mem::take(&mut self.head))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::harness::{Run, circuit};
+    use super::*;
+    use crate::circuit::Circuit;
+    use crate::statement::Digest;
+
+    const CAP: usize = 2;
+
+    fn key(role: Role, at: u32) -> NodeKey {
+        let digest = |i: u32| [F::from_u32(100 * at + i); CELL_WORDS];
+        NodeKey {
+            role,
+            machine: 7,
+            version: 1,
+            cap: vec![digest(0), digest(1)],
+        }
+    }
+
+    /// Publishes the root under which a key stands.
+    fn membership(tops_only: bool) -> Circuit {
+        circuit(6, |builder| {
+            let (_, root) = builder.input_words();
+            allowed_key(builder, CAP, root, tops_only);
+            root
+        })
+    }
+
+    fn words(
+        root: &Digest,
+        head: Digest,
+        cap: &[Digest],
+        place: u32,
+        siblings: &[Digest],
+    ) -> Vec<F> {
+        let mut words = root.to_vec();
+        words.extend(head);
+        words.extend(cap.iter().flatten());
+        words.push(F::from_u32(place));
+        words.resize(words.len().next_multiple_of(CELL_WORDS), F::ZERO);
+        words.extend(siblings.iter().flatten());
+        words
+    }
+
+    #[test]
+    fn only_members_are_allowed_and_only_tops_where_tops_are_wanted() {
+        let roles = [Role::Shrink, Role::Join, Role::Close, Role::Shrink];
+        let keys: Vec<NodeKey> = (1..).zip(roles).map(|(at, role)| key(role, at)).collect();
+        let allowed = AllowedKeys::new(&keys).unwrap();
+        let root = allowed.root();
+        for tops_only in [false, true] {
+            let circuit = membership(tops_only);
+            for key in &keys {
+                let (place, siblings) = allowed.path(key).unwrap();
+                let honest = words(&root, key.head(), &key.cap, place as u32, &siblings);
+                let top = matches!(key.role, Role::Join | Role::Close);
+                assert_eq!(Run(&circuit).on(&honest).is_ok(), top || !tops_only);
+                // Every word of key, place and path is bound to the root, and the root to them.
+                for at in 0..honest.len() {
+                    let mut other = honest.clone();
+                    other[at] += F::ONE;
+                    // Seven words beside the place are nothing.
+                    let free = (4 * CELL_WORDS + 1..5 * CELL_WORDS).contains(&at);
+                    let accepted = Run(&circuit).on(&other).is_ok();
+                    assert_eq!(
+                        accepted,
+                        free && (top || !tops_only),
+                        "{:?} word {at}",
+                        key.role
+                    );
+                }
+            }
+            // A key that was never among them, on the path of one that was.
+            let (place, siblings) = allowed.path(&keys[1]).unwrap();
+            let stranger = key(Role::Join, 9);
+            let false_words = words(
+                &root,
+                stranger.head(),
+                &stranger.cap,
+                place as u32,
+                &siblings,
+            );
+            Run(&circuit).on(&false_words).unwrap_err();
+        }
+    }
+}

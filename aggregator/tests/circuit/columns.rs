@@ -50,6 +50,6 @@ fn free_columns<E: Extension<KoalaBear>>() -> Vec<usize> {
 
 #[test]
 fn a_lie_in_any_column_is_refused() {
-    assert_eq!(free_columns::<KoalaBear4>(), []);
-    assert_eq!(free_columns::<KoalaBear5>(), []);
+    assert_eq!(free_columns::<KoalaBear4>(), Vec::<usize>::new());
+    assert_eq!(free_columns::<KoalaBear5>(), Vec::<usize>::new());
 }

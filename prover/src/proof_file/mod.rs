@@ -32,7 +32,7 @@ mod write;
 
 pub use self::canonical::{decode, encode};
 pub use self::error::ProofFileError;
-pub use self::partial::partial_path;
+pub use self::partial::{partial_path, refuse_special, sync_directory};
 pub use self::read::{ProofReader, parse};
 pub use self::write::{ProofWriter, Resumed};
 use crate::profile::Profile;

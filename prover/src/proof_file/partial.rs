@@ -146,8 +146,12 @@ pub(super) fn is_header_prefix(
     }))
 }
 
-/// A rename onto a folder would fail only after everything is proven, and one onto a device would replace it.
-pub(super) fn refuse_special(path: &Path) -> Result<(), ProofFileError> {
+/// Refuses an output that is a folder or a device: a rename onto a folder would fail only after everything is proven, and
+/// one onto a device would replace it.
+///
+/// # Errors
+/// [`ProofFileError::Io`].
+pub fn refuse_special(path: &Path) -> Result<(), ProofFileError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             Err(io_error("write", path, io::ErrorKind::IsADirectory.into()))
@@ -163,7 +167,7 @@ pub(super) fn refuse_special(path: &Path) -> Result<(), ProofFileError> {
 }
 
 /// Makes a new name durable where directories can be opened (POSIX). The file's own data are synced apart.
-pub(super) fn sync_directory(path: &Path) {
+pub fn sync_directory(path: &Path) {
     let directory = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())

@@ -10,7 +10,10 @@ use crate::circuit::{Builder, Circuit, Octet};
 use crate::statement::Digest;
 
 /// A circuit of `2^log_height` rows that publishes one digest.
-pub(super) fn circuit(log_height: usize, write: impl FnOnce(&mut Builder) -> Octet) -> Circuit {
+pub(in crate::node) fn circuit(
+    log_height: usize,
+    write: impl FnOnce(&mut Builder) -> Octet,
+) -> Circuit {
     let mut builder = Builder::new(KoalaBear4::RULE, &[]);
     let digest = write(&mut builder);
     builder.publish(digest);
@@ -18,11 +21,11 @@ pub(super) fn circuit(log_height: usize, write: impl FnOnce(&mut Builder) -> Oct
 }
 
 /// Runs a circuit.
-pub(super) struct Run<'a>(pub(super) &'a Circuit);
+pub(in crate::node) struct Run<'a>(pub(in crate::node) &'a Circuit);
 
 impl Run<'_> {
     /// The digest that the circuit publishes for these words, or the constraint or bus that they break.
-    pub(super) fn on(&self, words: &[KoalaBear]) -> Result<Digest, String> {
+    pub(in crate::node) fn on(&self, words: &[KoalaBear]) -> Result<Digest, String> {
         let circuit = self.0;
         let assignment = circuit.assign::<KoalaBear4>(words).unwrap();
         let preprocessed = circuit.air().preprocessed_trace();

@@ -7,7 +7,7 @@
 
 mod close;
 #[cfg(test)]
-mod harness;
+pub(super) mod harness;
 mod join;
 mod leaf;
 
