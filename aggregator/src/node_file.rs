@@ -8,7 +8,7 @@
 //! statement 56 × u32 · challenges u32 each · proof · SHA-256 of all bytes before
 //! ```
 //!
-//! A node's proof is p3's in postcard; a wrap's is the fixed encoding of [`wrap_encoding`](crate::wrap_encoding), which holds
+//! A node's proof is p3's in postcard; a wrap's is the fixed encoding of [`wrap_encoding`], which holds
 //! its challenge too.
 //!
 //! The checksum finds damage; it proves nothing.

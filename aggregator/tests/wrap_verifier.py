@@ -340,7 +340,7 @@ class Profile:
 
     @property
     def main(self):
-        return OPERANDS_AT(self.degree) + 4 * self.degree + 4 + 1 + 5
+        return operands_at(self.degree) + 4 * self.degree + 4 + 1 + 5
 
     @property
     def preprocessed(self):
@@ -578,11 +578,11 @@ class Transcript:
         """Without bits the witness is not absorbed, and zero is its one value. A grind starts by one byte that nobody reads,
         so that what is pending is hashed before."""
         if bits == 0:
-            require(witness == 0, f"a witness for the {what} where there is no grinding")
+            require(witness == 0, f"a grinding witness of the {what} that is not 0, where nothing is ground")
             return
         self.sample_byte()
         self.observe([witness])
-        require(self.sample_bits(bits) == 0, f"the {what}'s grinding witness does not pass")
+        require(self.sample_bits(bits) == 0, f"the grinding witness of the {what} does not pass")
 
 
 def algebra(degree, identity):
@@ -682,7 +682,7 @@ OUTPUT = 16 + 8 * 16 + 20 - 16
 SUM = OUTPUT + 16
 
 
-def OPERANDS_AT(degree):
+def operands_at(degree):
     """Behind the sum stand the direction bit and the cap's digest, then the gate's operands."""
     return SUM + degree + 2
 
@@ -712,7 +712,7 @@ class Table:
         self.exclusive = []  # lists of (flag, count, tuple)
         degree = self.degree
         self.bit, self.high = SUM + degree, SUM + degree + 1
-        self.operands = OPERANDS_AT(degree)
+        self.operands = operands_at(degree)
         self.reads = self.operands + 4 * degree
         self.offset = self.reads + 4
         self.bits = self.offset + 1
@@ -1160,7 +1160,7 @@ def main():
         except OSError as error:
             raise Invalid(f"the file cannot be read: {error}") from None
         profile, statement, first, count = verify_file(data, options.keys)
-        line = f"valid {profile.name} items {first}..{first + count}"
+        line = f"valid {profile.name} items {first} to {first + count - 1}"
         line += f" old {digest_digits(statement[16:24])} new {digest_digits(statement[24:32])}"
         if any(statement[8:16]):
             line += f" context {digest_digits(statement[8:16])}"

@@ -52,6 +52,9 @@ where
     pub shrink: Shrink<E, B>,
 }
 
+/// Entrances by the base-2 logarithm of the leaf's height.
+type Entrances<E, B> = BTreeMap<usize, Arc<Once<Entrance<E, B>>>>;
+
 /// The circuits of one profile on a device. Each is set up at its first use, and must have the key that [`Keys`] has for
 /// it.
 pub struct Circuits<E: Extension<F>, B: Backend<F>>
@@ -64,7 +67,7 @@ where
     uniform: Uniform,
     keys: Keys,
     allowed: AllowedKeys,
-    entrances: Mutex<BTreeMap<usize, Arc<Once<Entrance<E, B>>>>>,
+    entrances: Mutex<Entrances<E, B>>,
     join: Once<Join<E, B>>,
     close: Once<Close<E, B>>,
     seal: Once<Seal<E, B>>,

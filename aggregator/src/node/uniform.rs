@@ -24,7 +24,7 @@ pub struct Uniform {
 
 impl Uniform {
     /// The shape of nodes whose tables have `2^log_height` rows; `others` are the lengths of short last blocks that the
-    /// lifts under its shrinks have ([`tails`](super::tails)).
+    /// lifts under its shrinks have ([`tails`](super::tails())).
     ///
     /// Its layout has a flag for every length of a short last block that verifying it meets. Flags are columns, so they
     /// are part of what is verified: they are added until none is missing.

@@ -162,7 +162,6 @@ pub fn close_keccak(
 }
 
 /// The list digest of the item that is a file with this Keccak-256 digest and length: [`KeccakOpening::item`].
-#[must_use]
 pub fn item_of(digest: &[u8; 32], length: u64) -> Digest {
     // Lanes are little-endian, limbs and bytes of a lane alike.
     let limbs_of_digest: [KoalaBear; 16] = core::array::from_fn(|i| {
@@ -172,7 +171,6 @@ pub fn item_of(digest: &[u8; 32], length: u64) -> Digest {
 }
 
 /// The accumulator after an item at `position`.
-#[must_use]
 pub fn accumulate(position: u64, old: &Digest, item: &Digest) -> Digest {
     hash(&accumulator_preimage(limbs(position), old, item))
 }

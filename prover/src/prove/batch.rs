@@ -319,7 +319,7 @@ where
         let mut instances = Vec::new();
         for (table, (air, &degree_bits)) in airs.iter().zip(&log_heights).enumerate() {
             let width = air.preprocessed_width();
-            instances.push((width > 0).then(|| PreprocessedInstanceMeta {
+            instances.push((width > 0).then_some(PreprocessedInstanceMeta {
                 matrix_index: matrix_to_instance.len(),
                 width,
                 degree_bits,
