@@ -12,6 +12,7 @@ use starkwright_prover::security::{Bits, Security};
 /// A line for each layer of a profile: parameters, terms, bits.
 fn table() -> String {
     let mut text = String::new();
+    let mut labels: Vec<&str> = Vec::new();
     let rated = [
         (
             Profile::Proven100,
@@ -27,7 +28,7 @@ fn table() -> String {
         let layers = Layers::of(profile);
         let layers = [layers.lift, layers.uniform, layers.seal, layers.wrap];
         if text.is_empty() {
-            let labels: Vec<&str> = rated[0].1.terms.iter().map(|term| term.label).collect();
+            labels = rated[0].1.terms.iter().map(|term| term.label).collect();
             writeln!(
                 text,
                 "| profile | layer | rows | blow-up | queries | query grinding | {} | margin | **bits** |",

@@ -93,8 +93,6 @@ pub struct AggregateReport {
     pub resumed: u64,
     /// Bytes of the result.
     pub proof_bytes: u64,
-    /// Seconds from start to end.
-    pub seconds: f64,
     /// Security of the weakest proof of the tree, segments included.
     pub security: Security,
 }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Instant;
 
 use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::Algebra;
@@ -62,7 +61,6 @@ where
         options: &AggregateOptions,
         progress: &mut dyn Progress,
     ) -> Result<AggregateReport, AggregatorError> {
-        let start = Instant::now();
         refuse_special(output).map_err(ProverError::from)?;
         let circuits = Circuits::<E, B>::new(device, profile)?;
         let plan = Plan::new(inputs, profile, &circuits.allowed().root(), options)?;
@@ -137,7 +135,6 @@ where
             steps: plan.steps(),
             resumed: kept,
             proof_bytes,
-            seconds: start.elapsed().as_secs_f64(),
             security,
         })
     }

@@ -1,7 +1,6 @@
 //! Wrapping an aggregated file: seal, then wrap.
 
 use std::path::Path;
-use std::time::Instant;
 
 use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::Algebra;
@@ -31,8 +30,6 @@ pub struct WrapReport {
     pub proof_bytes: u64,
     /// See [`Self::proof_bytes`].
     pub file_bytes: u64,
-    /// Seconds from start to end.
-    pub seconds: f64,
 }
 
 /// Wraps the join or close at `input` into `output`.
@@ -60,7 +57,6 @@ where
     Keccak256Merkle: Protocol<Val, E>,
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
-    let start = Instant::now();
     refuse_special(output).map_err(ProverError::from)?;
     let profile = file.profile;
     let circuits = Circuits::<E, B>::new(device, profile)?;
@@ -92,6 +88,5 @@ where
         profile,
         proof_bytes: made.proof_bytes() as u64,
         file_bytes,
-        seconds: start.elapsed().as_secs_f64(),
     })
 }
