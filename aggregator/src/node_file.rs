@@ -16,6 +16,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_koala_bear::KoalaBear;
@@ -357,10 +358,13 @@ impl NodeFile {
 /// [`AggregatorError::Io`].
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), AggregatorError> {
     refuse_special(path).map_err(ProverError::from)?;
+    // A name of its own: others may write to the same path, and partial proof files have names like it.
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".partial");
+    beside.push(format!(".{}-{number}.writing", std::process::id()));
     let beside = PathBuf::from(beside);
-    let written = File::create(&beside)
+    let written = File::create_new(&beside)
         .and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()

@@ -43,10 +43,12 @@ fn table() -> String {
             } else {
                 name
             };
-            let terms = security
-                .terms
-                .iter()
-                .map(|term| Bits(term.bits).to_string());
+            // The regimes do not have their terms in one order.
+            let terms = labels.iter().map(|label| {
+                let mut terms = security.terms.iter();
+                let term = terms.find(|term| term.label == *label).unwrap();
+                Bits(term.bits).to_string()
+            });
             writeln!(
                 text,
                 "| `{profile}` | {name} | 2^{log_height} | {} | {} | {} | {} | {} | **{}** |",

@@ -49,7 +49,8 @@ impl From<AggregatorError> for Failure {
         let message = error.to_string();
         let code = match error {
             AggregatorError::Prover(error) => return error.into(),
-            AggregatorError::WrongProof { .. } => DEVICE,
+            // Keys are compiled in: a device that computes wrongly is what makes others.
+            AggregatorError::WrongProof { .. } | AggregatorError::OtherKey { .. } => DEVICE,
             AggregatorError::Interrupted { .. }
             | AggregatorError::NodeFile { .. }
             | AggregatorError::Encoding { .. }

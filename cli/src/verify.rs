@@ -97,6 +97,10 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<u8, Failure> {
 
 /// Whether the file is an aggregated one; one that cannot be read is left to whoever reports that.
 fn is_aggregated(path: &Path) -> bool {
+    // A pipe can be read once only: what comes through one is taken for a proof file.
+    if !path.is_file() {
+        return false;
+    }
     let mut beginning = Vec::new();
     let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut beginning));
     read.is_ok() && NodeFile::is_one(&beginning)

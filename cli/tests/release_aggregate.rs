@@ -125,6 +125,11 @@ fn two_files_become_one_proof_and_a_wrap() {
     assert_eq!(code(&bench.run(&["wrap", "last", "-o", "more"])), 1);
     assert_eq!(code(&bench.run(&["wrap", "first.proof", "-o", "more"])), 1);
 
+    // The same file twice is two items, whose nodes do not get in each other's way.
+    let twice = [proofs[0].clone(), proofs[0].clone()];
+    aggregate(&bench, &twice, "twice", &[]);
+    let given = [&LEAST[..], &["-i", first, "-i", first]].concat();
+    assert_eq!(verify(&bench, "twice", &given).0, 0);
     // The same bytes from another number of workers.
     let many = ["--first", "7", "--old", "2a", "--workers", "5"];
     aggregate(&bench, &proofs, "again", &many);
@@ -182,12 +187,12 @@ fn input_that_fits_no_tree_is_refused_by_name() {
     refused(&[&proofs[1]], &["--old", "xyz"], 2, "accumulator");
     refused(&[&proofs[1]], &["--workers", "0"], 2, "--workers");
     refused(
-        &[&proofs[1]],
+        &[&proofs[1], &proofs[0]],
         &["--first", "18446744073709551615"],
         2,
         "2^64",
     );
-    for device in ["/dev/null", "."] {
+    for device in ["/dev/null", ".", "second.proof", "no/folder"] {
         let done = bench.run(&["aggregate", text(&proofs[1]), "-o", device]);
         assert_eq!(code(&done), 2, "{}", complaint(&done));
     }
@@ -197,6 +202,7 @@ fn input_that_fits_no_tree_is_refused_by_name() {
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_goes_on() {
+    use std::collections::BTreeSet;
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
@@ -213,15 +219,16 @@ fn an_interrupted_run_goes_on() {
         "1",
     ];
     let nodes = bench.path("all.nodes");
-    let kept = || {
+    let kept = || -> BTreeSet<PathBuf> {
         let files = fs::read_dir(&nodes).into_iter().flatten().flatten();
         files
-            .filter(|file| file.path().extension().is_some_and(|ext| ext == "node"))
-            .count()
+            .map(|file| file.path())
+            .filter(|path| path.extension().is_some_and(|ext| ext == "node"))
+            .collect()
     };
     for resume in [&[][..], &["--resume"]] {
         let before = kept();
-        let child = bench
+        let mut child = bench
             .command()
             .args(args)
             .args(resume)
@@ -229,8 +236,12 @@ fn an_interrupted_run_goes_on() {
             .spawn()
             .unwrap();
         let start = Instant::now();
-        while kept() <= before {
+        while kept().is_subset(&before) {
             assert!(start.elapsed() < Duration::from_secs(300), "no node");
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "it has ended by itself"
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
         let kill = format!("kill -s INT {}", child.id());
@@ -258,17 +269,16 @@ fn an_interrupted_run_goes_on() {
         "{}",
         complaint(&done)
     );
-    // A node that is damaged is proven again.
-    let file = fs::read_dir(&nodes).unwrap().flatten();
-    let file = file
-        .map(|file| file.path())
-        .find(|path| path.extension().is_some())
-        .unwrap();
-    let mut bytes = fs::read(&file).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&file, bytes).unwrap();
-
+    // A node that is damaged is proven again, one that is not is taken up.
+    let copies = kept();
+    for (place, file) in copies.iter().enumerate() {
+        let mut bytes = fs::read(file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        if place > 0 {
+            fs::write(file, bytes).unwrap();
+        }
+    }
     let printed = aggregate(&bench, &proofs, "all", &["--resume"]);
     let resumed = printed["resumed_steps"].as_u64().unwrap();
     assert!((1..7).contains(&resumed), "{resumed} steps resumed");

@@ -10,6 +10,7 @@ use p3_field::PrimeField32;
 use crate::AggregatorError;
 use crate::node_file::{Kind, NodeFile, io_error};
 use crate::statement::TreeStatement;
+use crate::tree::Interval;
 
 /// Where the nodes of `output` are kept until it is complete: `output` with `.nodes` appended.
 #[must_use]
@@ -17,6 +18,31 @@ pub fn folder_path(output: &Path) -> PathBuf {
     let mut name = OsString::from(output);
     name.push(".nodes");
     PathBuf::from(name)
+}
+
+/// Whose node it is, and which circuit's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) kind: Kind,
+    /// The index of the file whose segments it is about; none for items.
+    pub(super) item: Option<u64>,
+}
+
+impl Place {
+    /// An item.
+    pub(super) const ITEM: Self = Self {
+        kind: Kind::Close,
+        item: None,
+    };
+
+    /// A node of the tree of items: of a single one the item, not the join over it.
+    pub(super) fn of_items(node: Interval) -> Self {
+        let kind = match node.count() {
+            1 => Kind::Close,
+            _ => Kind::Join,
+        };
+        Self { kind, item: None }
+    }
 }
 
 /// The folder, locked against a second run.
@@ -65,24 +91,33 @@ impl Folder {
             .any(|entry| entry.path().extension().is_some_and(|ext| ext == "node")))
     }
 
-    /// Where a node with this statement is kept: its name is the statement's digest.
-    pub(super) fn place(&self, kind: Kind, statement: &TreeStatement) -> PathBuf {
+    /// Where a node with this statement is kept: its name says which circuit's it is, of which file, and has the statement's
+    /// digest.
+    pub(super) fn path_of(&self, place: Place, statement: &TreeStatement) -> PathBuf {
         let digest = statement.digest();
         let digits = digest[..4]
             .iter()
             .map(|element| format!("{:08x}", element.as_canonical_u32()));
         let digits: String = digits.collect();
-        self.path.join(format!("{}-{digits}.node", kind.name()))
+        let kind = match place.kind {
+            Kind::Shrink { log_leaf } => format!("shrink{log_leaf}"),
+            kind => kind.name().to_owned(),
+        };
+        let owner = match place.item {
+            Some(item) => format!("segments-of-{item}"),
+            None => "items".to_owned(),
+        };
+        self.path.join(format!("{owner}-{kind}-{digits}.node"))
     }
 
     /// The node with this statement, where it is kept and is what it should be. Its proof is not looked at.
     pub(super) fn find(
         &self,
-        kind: Kind,
+        place: Place,
         statement: &TreeStatement,
     ) -> Result<NodeFile, AggregatorError> {
-        let file = NodeFile::read(&self.place(kind, statement))?;
-        if file.kind != kind || file.statement != *statement {
+        let file = NodeFile::read(&self.path_of(place, statement))?;
+        if file.kind != place.kind || file.statement != *statement {
             let why = "it is about another node".to_owned();
             return Err(AggregatorError::NodeFile { why });
         }
@@ -90,14 +125,15 @@ impl Folder {
     }
 
     /// Removes a node that nothing needs any more.
-    pub(super) fn remove(&self, kind: Kind, statement: &TreeStatement) {
+    pub(super) fn remove(&self, place: Place, statement: &TreeStatement) {
         // What stays behind costs space and nothing else.
-        let _ = fs::remove_file(self.place(kind, statement));
+        let _ = fs::remove_file(self.path_of(place, statement));
     }
 
-    /// Removes the folder and what is in it, once the result has its name.
+    /// Removes the folder, once the result has its name. What is not of this run stays, and the folder with it.
     pub(super) fn finish(self) {
+        let _ = fs::remove_file(self.path.join(LOCK));
+        let _ = fs::remove_dir(&self.path);
         drop(self.lock);
-        let _ = fs::remove_dir_all(&self.path);
     }
 }

@@ -7,11 +7,10 @@ use starkwright_prover::keccak_file::Val;
 use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::Algebra;
 
-use super::folder::Folder;
-use super::plan::{Plan, Tree, outer_kind};
+use super::folder::{Folder, Place};
+use super::plan::{Plan, Tree};
 use super::verify::NodeVerifiers;
 use crate::AggregatorError;
-use crate::node_file::Kind;
 use crate::schedule::Schedule;
 use crate::tree::Interval;
 
@@ -29,7 +28,7 @@ where
     Poseidon2Merkle: Protocol<Val, E>,
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
-    let take_up = |tree: &Tree, kind: &dyn Fn(Interval) -> Kind| {
+    let take_up = |tree: &Tree, place: &dyn Fn(Interval) -> Place| {
         let mut schedule = Schedule::new(tree.shape);
         let mut found: Vec<Interval> = Vec::new();
         let mut all: Vec<Interval> = tree.shape.nodes().collect();
@@ -39,12 +38,12 @@ where
             if found.iter().any(|known| known.contains(node)) {
                 continue;
             }
-            let (Ok(statement), kind) = (tree.statement(node), kind(node)) else {
+            let (Ok(statement), place) = (tree.statement(node), place(node)) else {
                 continue;
             };
             let usable = folder
-                .find(kind, statement)
-                .and_then(|file| nodes.verify(kind, &file.node::<E>()?));
+                .find(place, statement)
+                .and_then(|file| nodes.verify(place.kind, &file.node::<E>()?));
             if usable.is_ok() {
                 found.push(node);
             }
@@ -52,7 +51,7 @@ where
         schedule.resume(found.iter().copied());
         (schedule, found)
     };
-    let (outer, found) = take_up(&plan.outer, &outer_kind);
+    let (outer, found) = take_up(&plan.outer, &Place::of_items);
     // The joins of each node found.
     let mut steps: u64 = found.iter().map(|node| node.count() - 1).sum();
     let mut inner = Vec::new();
@@ -63,7 +62,7 @@ where
             inner.push(None);
             continue;
         }
-        let (schedule, found) = take_up(&item.tree, &|node| item.kind(node));
+        let (schedule, found) = take_up(&item.tree, &|node| item.place(node));
         // The leaves and joins of each.
         steps += found.iter().map(|node| 2 * node.count() - 1).sum::<u64>();
         inner.push(Some(schedule));

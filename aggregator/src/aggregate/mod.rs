@@ -25,11 +25,14 @@ mod wrap;
 use std::path::{Path, PathBuf};
 
 use starkwright_hal::Backend;
+use starkwright_prover::ProverError;
 use starkwright_prover::keccak_file::Val;
 use starkwright_prover::profile::Profile;
+use starkwright_prover::proof_file::refuse_special;
 use starkwright_prover::security::Security;
 
 use crate::AggregatorError;
+use crate::node_file::io_error;
 use crate::statement::{Digest, TreeStatement};
 
 pub use folder::folder_path;
@@ -112,4 +115,27 @@ pub fn aggregate<B: Backend<Val>>(
     progress: &mut dyn Progress,
 ) -> Result<AggregateReport, AggregatorError> {
     run::aggregate(device, inputs, output, options, progress)
+}
+
+/// Refuses an output that is an input, a folder or a device, or in no folder: before anything is proven.
+fn refuse_output(output: &Path, inputs: &[PathBuf]) -> Result<(), AggregatorError> {
+    refuse_special(output).map_err(ProverError::from)?;
+    let parent = output
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    parent
+        .read_dir()
+        .map_err(|source| io_error("write into", parent, source))?;
+    let same = |input: &PathBuf| match (input.canonicalize(), output.canonicalize()) {
+        (Ok(input), Ok(output)) => input == output,
+        _ => false,
+    };
+    match inputs.iter().find(|input| same(input)) {
+        Some(path) => Err(AggregatorError::Inputs {
+            path: path.clone(),
+            why: "it is the output too; choose another".to_owned(),
+        }),
+        None => Ok(()),
+    }
 }

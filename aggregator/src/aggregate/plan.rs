@@ -12,6 +12,7 @@ use starkwright_prover::profile::Profile;
 use starkwright_prover::proof_file::ProofReader;
 
 use super::AggregateOptions;
+use super::folder::Place;
 use crate::AggregatorError;
 use crate::node_file::Kind;
 use crate::statement::{Digest, KeccakOpening, TreeStatement, close_keccak, leaf_of_keccak};
@@ -69,17 +70,26 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// Which circuit proves a node of the file's tree.
-    pub(super) fn kind(&self, node: Interval) -> Kind {
+    /// Which circuit proves a node of the file's tree, and whose it is: two files may hold the same segments.
+    pub(super) fn place(&self, node: Interval) -> Place {
         let leaf = (node.count() == 1).then_some(node.first());
         let segment = leaf.and_then(|index| self.segments.get(usize::try_from(index).ok()?));
-        match segment {
+        let kind = match segment {
             // A listed height is below 2^8.
             Some((shape, _)) => Kind::Shrink {
                 log_leaf: shape.log_height() as u8,
             },
             None => Kind::Join,
+        };
+        Place {
+            kind,
+            item: Some(self.closed.first_index),
         }
+    }
+
+    /// A segment's proof does not hold.
+    pub(super) fn false_segment(&self, index: u64, error: &ProverError) -> AggregatorError {
+        rejected(&self.path, &format!("segment {index}: {error}"))
     }
 
     /// The file is no longer what was planned with.
@@ -88,15 +98,6 @@ impl Item {
             path: self.path.clone(),
             why: "it has changed while it was read".to_owned(),
         }
-    }
-}
-
-/// Which circuit proves a node of the tree of items: for a single item, the item, not the join over it.
-pub(super) fn outer_kind(node: Interval) -> Kind {
-    if node.count() == 1 {
-        Kind::Close
-    } else {
-        Kind::Join
     }
 }
 
@@ -193,6 +194,12 @@ impl Plan {
     }
 }
 
+/// A file that is no whole, valid proof.
+fn rejected(path: &Path, why: &str) -> AggregatorError {
+    let why = format!("{}: {why}", path.display());
+    ProverError::Rejected { why }.into()
+}
+
 /// The statements of a whole file's segments, in order.
 fn segments(
     path: &Path,
@@ -217,10 +224,15 @@ fn segments(
         *left = left
             .checked_sub(1)
             .ok_or_else(|| refused(format!("more than {MAX_SEGMENTS} segments in all files")))?;
-        let shape = SegmentShape::from_log_height(usize::from(record.log_height))
-            .ok_or_else(|| refused(format!("height 2^{} is not listed", record.log_height)))?;
+        let shape =
+            SegmentShape::from_log_height(usize::from(record.log_height)).ok_or_else(|| {
+                rejected(
+                    path,
+                    &format!("height 2^{} is not listed", record.log_height),
+                )
+            })?;
         let statement = SegmentStatement::from_bytes(&record.statement)
-            .map_err(|error| refused(error.to_string()))?;
+            .map_err(|error| rejected(path, &error.to_string()))?;
         if statement.context != context {
             return Err(refused(
                 "its context is not the one expected (--context)".to_owned(),
@@ -228,9 +240,10 @@ fn segments(
         }
         chain
             .push(statement.clone())
-            .map_err(|error| refused(error.to_string()))?;
+            .map_err(|error| rejected(path, &error.to_string()))?;
         segments.push((shape, statement));
     }
-    chain.finish().map_err(|error| refused(error.to_string()))?;
+    let whole = chain.finish();
+    whole.map_err(|error| rejected(path, &error.to_string()))?;
     Ok(segments)
 }

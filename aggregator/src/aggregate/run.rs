@@ -1,6 +1,6 @@
 //! A run: what it plans, what it takes up, what it hands to its workers, and the result.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -13,17 +13,18 @@ use starkwright_hal::{
 use starkwright_prover::ProverError;
 use starkwright_prover::challenger::Protocol;
 use starkwright_prover::keccak_file::{SegmentVerifiers, Val};
+use starkwright_prover::machine::keccak::SegmentShape;
 use starkwright_prover::profile::Profile;
-use starkwright_prover::proof_file::{refuse_special, sync_directory};
+use starkwright_prover::proof_file::sync_directory;
 use starkwright_prover::security::{Security, require_count};
 
-use super::folder::{Folder, folder_path};
+use super::folder::{Folder, Place, folder_path};
 use super::kept::kept;
 use super::plan::{self, Plan};
 use super::source::Leaves;
 use super::verify::NodeVerifiers;
 use super::work::{Run, State};
-use super::{AggregateOptions, AggregateReport, Progress};
+use super::{AggregateOptions, AggregateReport, Progress, refuse_output};
 use crate::AggregatorError;
 use crate::node::{Circuits, rate_layers};
 use crate::node_file::{Kind, io_error};
@@ -61,14 +62,16 @@ where
         options: &AggregateOptions,
         progress: &mut dyn Progress,
     ) -> Result<AggregateReport, AggregatorError> {
-        refuse_special(output).map_err(ProverError::from)?;
+        refuse_output(output, inputs)?;
         let circuits = Circuits::<E, B>::new(device, profile)?;
         let plan = Plan::new(inputs, profile, &circuits.allowed().root(), options)?;
         require_count(profile, plan.proofs()).map_err(ProverError::from)?;
         let mut segments = SegmentVerifiers::<E>::new(profile);
+        let all = plan.items.iter().flat_map(|item| &item.segments);
+        let shapes: BTreeSet<SegmentShape> = all.map(|(shape, _)| *shape).collect();
         let mut rated: Vec<Security> = Vec::new();
-        for (shape, _) in plan.items.iter().flat_map(|item| &item.segments) {
-            rated.push(segments.security(*shape)?);
+        for shape in shapes {
+            rated.push(segments.security(shape)?);
         }
         rated.extend(
             rate_layers::<E>(profile)?
@@ -123,10 +126,20 @@ where
                 folder: folder_path(output),
             });
         }
-        let made = folder.place(Kind::Join, &root);
+        let top = Place {
+            kind: Kind::Join,
+            item: None,
+        };
+        let made = folder.path_of(top, &root);
         let proof_bytes = fs::metadata(&made).map_or(0, |metadata| metadata.len());
         fs::rename(&made, output).map_err(|source| io_error("write", output, source))?;
         sync_directory(output);
+        for child in plan.outer.shape.children(plan.outer.shape.root()) {
+            folder.remove(Place::of_items(child), plan.outer.statement(child)?);
+        }
+        if plan.items.len() == 1 {
+            folder.remove(Place::ITEM, &root);
+        }
         folder.finish();
         Ok(AggregateReport {
             statement: root,

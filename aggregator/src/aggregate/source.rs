@@ -55,6 +55,9 @@ impl<'a> Leaves<'a> {
                         return Ok(Some((self.item, index, record)));
                     }
                 }
+                if reader.segments() != item.segments.len() as u64 {
+                    return Err(item.changed());
+                }
             }
             self.reader = None;
             self.item += 1;

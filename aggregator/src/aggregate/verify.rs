@@ -113,7 +113,7 @@ pub fn verify(path: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, 
     if context != options.context {
         return Err(rejected("its context is not the one expected (--context)"));
     }
-    require_count(file.profile, statement.count).map_err(ProverError::from)?;
+    require_count(file.profile, statement.count).map_err(|error| rejected(error.to_string()))?;
     if !options.inputs.is_empty() {
         compare(&statement, options.inputs)?;
     }
@@ -147,9 +147,12 @@ where
         Kind::Wrap => file
             .wrap::<E>(&verifiers.wrap_shape::<E>()?)?
             .verify(&verifiers.wrap::<E>(&keys)?)?,
-        kind => file
-            .node::<E>()?
-            .verify(&verifiers.node::<E>(keys.of_kind(kind)?)?)?,
+        kind => {
+            let key = keys
+                .of_kind(kind)
+                .map_err(|error| rejected(error.to_string()))?;
+            file.node::<E>()?.verify(&verifiers.node::<E>(key)?)?;
+        }
     }
     let rated = rate_layers::<E>(file.profile)?
         .into_iter()

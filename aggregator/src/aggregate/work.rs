@@ -11,8 +11,8 @@ use starkwright_prover::challenger::Protocol;
 use starkwright_prover::keccak_file::{SegmentVerifiers, Val};
 use starkwright_prover::proof_file::{Segment as Record, decode};
 
-use super::folder::Folder;
-use super::plan::{Item, Plan, Tree, outer_kind};
+use super::folder::{Folder, Place};
+use super::plan::{Item, Plan, Tree};
 use super::source::Leaves;
 use super::verify::NodeVerifiers;
 use super::{Interrupted, Progress, Work};
@@ -146,7 +146,10 @@ where
     /// Takes steps until there are none left, something failed, or the run was stopped.
     pub(super) fn work(&self) {
         while let Some(task) = self.next() {
+            // A panic must not leave the others waiting for this step.
+            let running = Running(self);
             let taken = self.take(&task);
+            drop(running);
             let mut state = self.state();
             state.running -= 1;
             let booked = taken.and_then(|()| state.book(&self.plan.items, &task));
@@ -162,7 +165,7 @@ where
     }
 
     fn state(&self) -> MutexGuard<'_, State<'a>> {
-        // A worker's panic ends the run: the scope hands it on.
+        // A worker's panic ends the run (see `Running`), and the scope hands it on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -202,9 +205,9 @@ where
             Task::Leaf(file, index, record) => self.leaf(&self.plan.items[*file], *index, record),
             Task::Join(Some(file), join) => {
                 let item = &self.plan.items[*file];
-                self.join(join, &item.tree, |node| item.kind(node))
+                self.join(join, &item.tree, |node| item.place(node))
             }
-            Task::Join(None, join) => self.join(join, &self.plan.outer, outer_kind),
+            Task::Join(None, join) => self.join(join, &self.plan.outer, Place::of_items),
             Task::Close(file) => self.close(&self.plan.items[*file]),
         }
     }
@@ -224,10 +227,7 @@ where
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .verify(*shape, segment, &record.proof)
-            .map_err(|error| AggregatorError::Inputs {
-                path: item.path.clone(),
-                why: format!("segment {index}: {error}"),
-            })?;
+            .map_err(|error| item.false_segment(index, &error))?;
         let proof = decode(&record.proof).map_err(ProverError::from)?;
         let entrance = self.circuits.entrance(shape.log_height())?;
         let root = self.circuits.allowed().root();
@@ -236,16 +236,16 @@ where
             .verify(&entrance.lift.node().verifier())
             .map_err(|error| self.wrong("a lift", &lifted.statement, &error))?;
         let shrunk = entrance.shrink.prove(entrance.lift.node(), &lifted)?;
-        self.keep(item.kind(Interval::leaf(index)), &shrunk)
+        self.keep(item.place(Interval::leaf(index)), &shrunk)
     }
 
     fn join(
         &self,
         join: &Join,
         tree: &Tree,
-        kind: impl Fn(Interval) -> Kind,
+        place: impl Fn(Interval) -> Place,
     ) -> Result<(), AggregatorError> {
-        let child = |node: Interval| self.load(kind(node), tree.statement(node)?);
+        let child = |node: Interval| self.load(place(node), tree.statement(node)?);
         let mut children = Vec::new();
         for &node in &join.children {
             children.push(child(node)?);
@@ -263,35 +263,45 @@ where
         };
         let right = right.map(|(key, proof)| (*key, proof));
         let joined = circuit.prove((left.0, &left.1), right, self.circuits.allowed())?;
-        self.keep(Kind::Join, &joined)
+        let made = Place {
+            kind: Kind::Join,
+            ..place(join.node)
+        };
+        self.keep(made, &joined)
     }
 
     fn close(&self, item: &Item) -> Result<(), AggregatorError> {
         let root = item.tree.shape.root();
-        let (key, inner) = self.load(item.kind(root), item.tree.statement(root)?)?;
-        let place = (item.closed.first_index, &item.closed.begin);
+        let (key, inner) = self.load(item.place(root), item.tree.statement(root)?)?;
+        let position = (item.closed.first_index, &item.closed.begin);
         let circuit = self.circuits.close()?;
-        let closed = circuit.prove((key, &inner), &item.opening, place, self.circuits.allowed())?;
-        self.keep(Kind::Close, &closed)
+        let closed = circuit.prove(
+            (key, &inner),
+            &item.opening,
+            position,
+            self.circuits.allowed(),
+        )?;
+        self.keep(Place::ITEM, &closed)
     }
 
     /// A kept node with its key.
     fn load(
         &self,
-        kind: Kind,
+        place: Place,
         statement: &TreeStatement,
     ) -> Result<(&NodeKey, NodeProof<E>), AggregatorError> {
-        let key = self.circuits.keys().of_kind(kind)?;
-        Ok((key, self.folder.find(kind, statement)?.node::<E>()?))
+        let key = self.circuits.keys().of_kind(place.kind)?;
+        Ok((key, self.folder.find(place, statement)?.node::<E>()?))
     }
 
     /// Verifies a node and writes it down.
-    fn keep(&self, kind: Kind, node: &NodeProof<E>) -> Result<(), AggregatorError> {
+    fn keep(&self, place: Place, node: &NodeProof<E>) -> Result<(), AggregatorError> {
+        let kind = place.kind;
         self.nodes
             .verify(kind, node)
             .map_err(|error| self.wrong(kind.name(), &node.statement, &error))?;
         let file = NodeFile::of_node(self.plan.profile, kind, node)?;
-        file.write(&self.folder.place(kind, &node.statement))?;
+        file.write(&self.folder.path_of(place, &node.statement))?;
         Ok(())
     }
 
@@ -318,7 +328,7 @@ where
                 let item = &self.plan.items[*file];
                 for &node in &step.dropped {
                     if let Ok(statement) = item.tree.statement(node) {
-                        self.folder.remove(item.kind(node), statement);
+                        self.folder.remove(item.place(node), statement);
                     }
                 }
             }
@@ -326,7 +336,7 @@ where
                 let item = &self.plan.items[*file];
                 let root = item.tree.shape.root();
                 if let Ok(statement) = item.tree.statement(root) {
-                    self.folder.remove(item.kind(root), statement);
+                    self.folder.remove(item.place(root), statement);
                 }
             }
             // The last step's children go with the folder.
@@ -334,10 +344,32 @@ where
             Task::Join(None, _) => {
                 for &node in &step.dropped {
                     if let Ok(statement) = self.plan.outer.statement(node) {
-                        self.folder.remove(outer_kind(node), statement);
+                        self.folder.remove(Place::of_items(node), statement);
                     }
                 }
             }
+        }
+    }
+}
+
+/// A step that is running. Dropped by a panic, it stops the run.
+struct Running<'r, 'a, E: Extension<Val>, B: Backend<Val>>(&'r Run<'a, E, B>)
+where
+    Poseidon2Merkle: Protocol<Val, E>,
+    Keccak256Merkle: Protocol<Val, E>;
+
+impl<E: Extension<Val>, B: Backend<Val>> Drop for Running<'_, '_, E, B>
+where
+    Poseidon2Merkle: Protocol<Val, E>,
+    Keccak256Merkle: Protocol<Val, E>,
+{
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let run = self.0;
+            let mut state = run.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.running -= 1;
+            state.stopped = true;
+            run.changed.notify_all();
         }
     }
 }

@@ -7,12 +7,11 @@ use p3_field::Algebra;
 use starkwright_hal::{
     Backend, Extension, Keccak256Merkle, KoalaBear4, KoalaBear5, Poseidon2Merkle,
 };
-use starkwright_prover::ProverError;
 use starkwright_prover::challenger::Protocol;
 use starkwright_prover::keccak_file::Val;
 use starkwright_prover::profile::Profile;
-use starkwright_prover::proof_file::refuse_special;
 
+use super::refuse_output;
 use super::verify::NodeVerifiers;
 use crate::AggregatorError;
 use crate::node::{Circuits, Layers, Verifiers, keccak_heights};
@@ -42,6 +41,7 @@ pub fn wrap<B: Backend<Val>>(
     input: &Path,
     output: &Path,
 ) -> Result<WrapReport, AggregatorError> {
+    refuse_output(output, &[input.to_owned()])?;
     let file = NodeFile::read(input)?;
     match file.profile {
         Profile::Proven100 => run::<KoalaBear5, B>(device, &file, output),
@@ -57,7 +57,6 @@ where
     Keccak256Merkle: Protocol<Val, E>,
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
-    refuse_special(output).map_err(ProverError::from)?;
     let profile = file.profile;
     let circuits = Circuits::<E, B>::new(device, profile)?;
     let top = file.node::<E>()?;

@@ -8,6 +8,7 @@
 
 mod columns;
 mod machines;
+mod needed;
 
 use p3_air::BaseAir;
 use p3_koala_bear::KoalaBear;

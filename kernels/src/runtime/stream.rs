@@ -82,9 +82,9 @@ impl From<ClError> for Stuck {
 /// The queue of one runtime.
 #[derive(Debug)]
 pub(super) struct Stream {
-    queue: Queue,
-    /// Where the driver computes in whoever waits.
+    /// Where the driver computes in whoever waits. Ends before the queue does.
     lent: Option<Lent>,
+    queue: Queue,
     state: Mutex<State>,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,

@@ -102,8 +102,8 @@ pub struct Message<F> {
 /// What evaluating one row of one table yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowReport<F> {
-    /// Index of the first constraint that does not vanish.
-    pub violated: Option<usize>,
+    /// Indices of the constraints that do not vanish, ascending.
+    pub violated: Vec<usize>,
     /// Number of constraints evaluated.
     pub constraints: usize,
     /// The messages with a count other than zero.
@@ -139,7 +139,7 @@ where
         table: table.air.table_name(),
         local_lookups: 0,
         report: RowReport {
-            violated: None,
+            violated: Vec::new(),
             constraints: 0,
             messages: Vec::new(),
         },
@@ -167,7 +167,7 @@ where
             .map(|row| evaluate_row(table, row))
             .collect();
         for (row, report) in reports.into_iter().enumerate() {
-            if let Some(constraint) = report.violated {
+            if let Some(&constraint) = report.violated.first() {
                 let name_of = table.air.constraint_name(constraint);
                 return Err(Violation::Constraint {
                     table: name,
@@ -309,8 +309,8 @@ impl<'a, F: PrimeField32> AirBuilder for RowBuilder<'a, F> {
     }
 
     fn assert_zero<I: Into<F>>(&mut self, x: I) {
-        if x.into() != F::ZERO && self.report.violated.is_none() {
-            self.report.violated = Some(self.report.constraints);
+        if x.into() != F::ZERO {
+            self.report.violated.push(self.report.constraints);
         }
         self.report.constraints += 1;
     }

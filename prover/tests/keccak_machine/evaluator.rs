@@ -32,7 +32,8 @@ where
     let ours = (0..table.trace.height()).find_map(|row| {
         evaluate_row(table, row)
             .violated
-            .map(|constraint| (row, constraint))
+            .first()
+            .map(|&constraint| (row, constraint))
     });
     [p3, ours]
 }

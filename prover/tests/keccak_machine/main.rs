@@ -103,7 +103,8 @@ fn violated_on_row<F: PrimeField32>(trace: &SegmentTrace<F>, row: usize) -> Opti
     let sponge = &trace.tables()[1];
     evaluate_row(sponge, row)
         .violated
-        .map(|index| sponge.air.constraint_name(index))
+        .first()
+        .map(|&index| sponge.air.constraint_name(index))
 }
 
 /// The name of the constraint, or the bus, that refuses a witness.

@@ -39,7 +39,7 @@ fn messages<F: PrimeField32>(
     let reports = [(row + height - 1) % height, row].map(|row| evaluate_row(table, row));
     reports
         .iter()
-        .all(|report| report.violated.is_none())
+        .all(|report| report.violated.is_empty())
         .then(|| {
             reports
                 .into_iter()

@@ -182,7 +182,8 @@ fn carries_exist(trace: &mut SegmentTrace<F>, row: usize) -> bool {
             .sum();
         evaluate_row(&trace.tables()[1], row)
             .violated
-            .is_none_or(|index| index > start + limb)
+            .first()
+            .is_none_or(|&index| index > start + limb)
     }
     search(trace, row, 0)
 }
