@@ -9,7 +9,8 @@ use p3_field::{Algebra, PrimeField32};
 use starkwright_hal::{Extension, Keccak256Merkle, KoalaBear4, KoalaBear5, Poseidon2Merkle};
 use starkwright_prover::ProverError;
 use starkwright_prover::challenger::Protocol;
-use starkwright_prover::keccak_file::{Val, digest};
+use starkwright_prover::keccak_file::{Val, digest, segment_security};
+use starkwright_prover::machine::keccak::SegmentShape;
 use starkwright_prover::profile::Profile;
 use starkwright_prover::prove::BatchVerifier;
 use starkwright_prover::security::{Security, require_count};
@@ -80,7 +81,7 @@ pub struct VerifyReport {
     pub kind: Kind,
     /// Its profile.
     pub profile: Profile,
-    /// Security of the weakest proof that a tree of this profile can hold above its segments.
+    /// Security of the weakest proof that a tree of this profile can hold.
     pub security: Security,
     /// What it states: items `first_index .. first_index + count` lead from `begin` to `end`.
     pub statement: TreeStatement,
@@ -106,9 +107,6 @@ pub fn verify(path: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, 
         Profile::Conjectured100 => check::<KoalaBear4>(&file)?,
     };
     let statement = file.statement;
-    if statement.level != Level::Items {
-        return Err(rejected("it is about segments, and no whole file"));
-    }
     let context = statement.context.map(|element| element.as_canonical_u32());
     if context != options.context {
         return Err(rejected("its context is not the one expected (--context)"));
@@ -126,6 +124,18 @@ pub fn verify(path: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, 
     })
 }
 
+/// What a tree's root states, beyond what its proof shows: items, and the root of this version's keys. A join only says that
+/// its children have the root that it states; whether it is ours is checked here, or by a seal.
+pub(super) fn check_top(file: &NodeFile, keys: &Keys) -> Result<(), AggregatorError> {
+    if file.statement.level != Level::Items {
+        return Err(rejected("it is about segments, and no whole file"));
+    }
+    if file.statement.allowed_root != keys.allowed(file.profile)?.root() {
+        return Err(rejected("its tree allows other keys than this version's"));
+    }
+    Ok(())
+}
+
 fn rejected(why: impl Into<String>) -> AggregatorError {
     ProverError::Rejected { why: why.into() }.into()
 }
@@ -138,10 +148,7 @@ where
     SymbolicExpressionExt<Val, E>: Algebra<E>,
 {
     let keys = Keys::of(file.profile)?;
-    // A join only says that its children have the root that it states: that the root is ours is checked here, or by a seal.
-    if file.statement.allowed_root != keys.allowed(file.profile)?.root() {
-        return Err(rejected("its tree allows other keys than this version's"));
-    }
+    check_top(file, &keys)?;
     let verifiers = Verifiers::new::<E>(&Layers::of(file.profile), &keccak_heights())?;
     match file.kind {
         Kind::Wrap => file
@@ -154,10 +161,14 @@ where
             file.node::<E>()?.verify(&verifiers.node::<E>(key)?)?;
         }
     }
-    let rated = rate_layers::<E>(file.profile)?
-        .into_iter()
-        .map(|(_, rated)| rated);
+    let layers = rate_layers::<E>(file.profile)?;
+    let mut rated: Vec<Security> = layers.into_iter().map(|(_, rated)| rated).collect();
+    // Which shapes the segments have is not stated: the weakest that may be.
+    for shape in SegmentShape::all() {
+        rated.push(segment_security::<E>(file.profile, shape)?);
+    }
     rated
+        .into_iter()
         .min_by(|a, b| a.bits.total_cmp(&b.bits))
         .ok_or(AggregatorError::NoInput)
 }
@@ -172,7 +183,9 @@ fn compare(statement: &TreeStatement, inputs: &[PathBuf]) -> Result<(), Aggregat
         )));
     }
     let mut accumulator: Digest = statement.begin;
-    for (position, input) in (statement.first_index..).zip(inputs) {
+    for (place, input) in inputs.iter().enumerate() {
+        // As many as the statement counts: no index beyond its last one.
+        let position = statement.first_index + place as u64;
         let (digest, length) = digest(input)?;
         accumulator = accumulate(position, &accumulator, &item_of(&digest, length));
     }

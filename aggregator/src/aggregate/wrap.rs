@@ -12,7 +12,7 @@ use starkwright_prover::keccak_file::Val;
 use starkwright_prover::profile::Profile;
 
 use super::refuse_output;
-use super::verify::NodeVerifiers;
+use super::verify::{NodeVerifiers, check_top};
 use crate::AggregatorError;
 use crate::node::{Circuits, Layers, Verifiers, keccak_heights};
 use crate::node_file::{Kind, NodeFile};
@@ -61,6 +61,7 @@ where
     let circuits = Circuits::<E, B>::new(device, profile)?;
     let top = file.node::<E>()?;
     let key = circuits.keys().of_kind(file.kind)?;
+    check_top(file, circuits.keys())?;
     // A false proof is the file's fault, and is said to be.
     NodeVerifiers::<E>::new(profile)?.verify(file.kind, &top)?;
     let wrong = |what: &str, error: AggregatorError| AggregatorError::WrongProof {

@@ -1,6 +1,7 @@
 //! The verifier of p3-batch-stark as a circuit.
 //!
-//! For a declared shape ([`ProofShape`]) the circuit is satisfiable exactly where p3's `verify_batch` accepts: the transcript is
+//! For a declared shape ([`ProofShape`]), caps of the declared size included, the circuit is satisfiable exactly where p3's
+//! `verify_batch` accepts: the transcript is
 //! replayed, every query's rows and paths are checked, FRI is folded, and every table's constraints are evaluated at the
 //! out-of-domain point.
 //!

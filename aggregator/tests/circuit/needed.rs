@@ -104,7 +104,7 @@ fn permute_from(row: &mut [F], from: usize) {
     let mut state: [F; STATE] = core::array::from_fn(|i| row[i]);
     let mut column = STATE;
     LinearLayers::external_linear_layer(&mut state);
-    let mut set = |row: &mut [F], column: &mut usize, value: F| {
+    let set = |row: &mut [F], column: &mut usize, value: F| {
         if *column > from {
             row[*column] = value;
         }

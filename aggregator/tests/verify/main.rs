@@ -7,6 +7,7 @@
 )]
 
 mod machine;
+mod mutations;
 
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::{Algebra, PrimeCharacteristicRing};
 use p3_koala_bear::KoalaBear;
 use starkwright_aggregator::AggregatorError;
-use starkwright_aggregator::circuit::{Builder, Circuit, Source};
+use starkwright_aggregator::circuit::{Assignment, Builder, Circuit, Source};
 use starkwright_aggregator::verify::{ProofParts, ProofShape, ProofWords, verify};
 use starkwright_hal::{Extension, KoalaBear4, KoalaBear5};
 use starkwright_prover::machine::check::{TableWitness, Violation, check_tables};
@@ -60,15 +61,23 @@ impl Verifier {
     }
 
     fn check<E: Extension<Val>>(&self, proven: &Proven<E>) -> Result<(), String> {
+        self.judge(proven).map_err(|refusal| match refusal {
+            Refusal::Host(error) => error.to_string(),
+            Refusal::Circuit(violation) => violation.to_string(),
+        })
+    }
+
+    fn judge<E: Extension<Val>>(&self, proven: &Proven<E>) -> Result<(), Refusal> {
         let source = Words {
             verifier: self,
             proven,
             words: ProofWords::new(&self.shape, &proven.proof),
         };
-        let assignment = self
-            .circuit
-            .assign::<E>(source)
-            .map_err(|error| error.to_string())?;
+        let assignment = self.circuit.assign::<E>(source).map_err(Refusal::Host)?;
+        self.evaluate(&assignment).map_err(Refusal::Circuit)
+    }
+
+    fn evaluate(&self, assignment: &Assignment) -> Result<(), Violation> {
         let preprocessed = self.circuit.air().preprocessed_trace();
         let table = TableWitness {
             air: self.circuit.air(),
@@ -76,8 +85,17 @@ impl Verifier {
             trace: &assignment.trace,
             public_values: &assignment.public_values,
         };
-        check_tables::<Val, _>(&[table]).map_err(|violation: Violation| violation.to_string())
+        check_tables::<Val, _>(&[table])
     }
+}
+
+/// Who refuses a proof.
+#[derive(Debug)]
+enum Refusal {
+    /// It has not the declared shape, so the circuit never sees it.
+    Host(AggregatorError),
+    /// A constraint, or the memory.
+    Circuit(Violation),
 }
 
 struct Words<'a, E: Extension<Val>> {

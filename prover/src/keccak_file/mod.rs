@@ -65,8 +65,11 @@ where
         .collect()
 }
 
-/// The security of a segment of this shape under this profile, or a refusal.
-fn security<E>(profile: Profile, shape: SegmentShape) -> Result<Security, ProverError>
+/// The security of a segment of this shape under this profile.
+///
+/// # Errors
+/// [`ProverError::Security`] where it misses the profile.
+pub fn segment_security<E>(profile: Profile, shape: SegmentShape) -> Result<Security, ProverError>
 where
     E: starkwright_hal::Extension<Val>,
     p3_air::symbolic::SymbolicExpressionExt<Val, E>: p3_field::Algebra<E>,

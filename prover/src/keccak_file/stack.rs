@@ -6,7 +6,7 @@ use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::Algebra;
 use starkwright_hal::{Backend, Extension, HalError};
 
-use super::{Merkle, Val, security};
+use super::{Merkle, Val, segment_security};
 use crate::ProverError;
 use crate::machine::Machine;
 use crate::machine::keccak::{
@@ -44,7 +44,7 @@ where
         if !self.by_shape.contains_key(&shape) {
             let tables = KeccakMachine::tables();
             let heights = vec![shape.log_height(); tables.len()];
-            let security = security::<E>(self.profile, shape)?;
+            let security = segment_security::<E>(self.profile, shape)?;
             let verifier = BatchVerifier::setup(&self.profile.leaf(), tables, heights)?;
             self.by_shape.insert(shape, (verifier, security));
         }
