@@ -16,28 +16,27 @@ use starkwright_prover::profile::LeafParameters;
 use starkwright_prover::security::pack_lookups;
 
 use crate::AggregatorError;
-use crate::wrap_encoding::WrapShape;
 
 /// A table of the machine whose proofs are verified.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
-    pub(super) graph: ConstraintGraph<KoalaBear>,
+pub(crate) struct Table {
+    pub(crate) graph: ConstraintGraph<KoalaBear>,
     /// Base-2 logarithm of the trace's height.
-    pub(super) log_height: usize,
+    pub(crate) log_height: usize,
     /// Base-2 logarithm of the number of quotient chunks.
-    pub(super) log_chunks: usize,
+    pub(crate) log_chunks: usize,
     /// Whether the trace, and the preprocessed columns, are opened at the next row.
-    pub(super) next: bool,
-    pub(super) preprocessed_next: bool,
+    pub(crate) next: bool,
+    pub(crate) preprocessed_next: bool,
     /// Bus of each lookup, in p3's numbering.
-    pub(super) buses: Vec<usize>,
+    pub(crate) buses: Vec<usize>,
     /// Coefficients of the periodic columns, each over the subgroup of its period.
-    pub(super) periodic: Vec<Vec<KoalaBear>>,
+    pub(crate) periodic: Vec<Vec<KoalaBear>>,
 }
 
 impl Table {
     /// Columns of the permutation trace over the base field.
-    pub(super) const fn permutation_width(&self, degree: usize) -> usize {
+    pub(crate) const fn permutation_width(&self, degree: usize) -> usize {
         self.graph.layout().permutation * degree
     }
 }
@@ -66,19 +65,19 @@ pub(super) struct Matrix {
 /// proof.
 #[derive(Clone, Debug)]
 pub struct ProofShape {
-    pub(super) parameters: LeafParameters,
-    pub(super) degree: usize,
-    pub(super) tables: Vec<Table>,
+    pub(crate) parameters: LeafParameters,
+    pub(crate) degree: usize,
+    pub(crate) tables: Vec<Table>,
     /// Commitments in the order of the opening argument: traces, quotients, preprocessed columns, permutation traces;
     /// each a list of matrices with the heights of their extensions.
     pub(super) batches: Vec<Vec<Matrix>>,
     pub(super) has_preprocessed: bool,
-    pub(super) has_lookups: bool,
+    pub(crate) has_lookups: bool,
     /// The widest message of a lookup.
     pub(super) message_width: usize,
     pub(super) num_buses: usize,
-    pub(super) log_arities: Vec<usize>,
-    pub(super) log_max_height: usize,
+    pub(crate) log_arities: Vec<usize>,
+    pub(crate) log_max_height: usize,
     /// Seeds of the three nested transcripts.
     pub(super) batch_seed: Vec<KoalaBear>,
     pub(super) pcs_seed: Vec<KoalaBear>,
@@ -193,28 +192,6 @@ impl ProofShape {
         tails.sort_unstable();
         tails.dedup();
         tails
-    }
-
-    /// The shape of a proof of one table with preprocessed columns and lookups, as its encoding needs it.
-    pub(crate) fn one_table(&self) -> Option<WrapShape> {
-        let [table] = self.tables.as_slice() else {
-            return None;
-        };
-        let layout = table.graph.layout();
-        let fits = table.next && !table.preprocessed_next && layout.preprocessed > 0;
-        (fits && self.has_lookups).then(|| WrapShape {
-            degree: self.degree,
-            log_height: table.log_height,
-            main: layout.main,
-            preprocessed: layout.preprocessed,
-            lookups: table.permutation_width(self.degree),
-            chunks: 1 << table.log_chunks,
-            cap: 1 << self.parameters.cap_height,
-            queries: self.parameters.num_queries,
-            final_poly: 1 << self.parameters.log_final_poly_len,
-            log_arities: self.log_arities.clone(),
-            log_max_height: self.log_max_height,
-        })
     }
 
     fn all_batches(&self) -> Vec<Vec<Matrix>> {

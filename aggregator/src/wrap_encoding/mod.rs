@@ -55,8 +55,30 @@ impl WrapShape {
     /// [`AggregatorError::ProofShape`] where there is another number of tables than one, or it has no preprocessed columns or
     /// lookups.
     pub(crate) fn new(shape: &ProofShape) -> Result<Self, AggregatorError> {
-        shape.one_table().ok_or(AggregatorError::ProofShape {
+        let other = AggregatorError::ProofShape {
             what: "the encoding is of one table with preprocessed columns and lookups",
+        };
+        let [table] = shape.tables.as_slice() else {
+            return Err(other);
+        };
+        let layout = table.graph.layout();
+        let rows_fit = table.next && !table.preprocessed_next && layout.preprocessed > 0;
+        if !(rows_fit && shape.has_lookups) {
+            return Err(other);
+        }
+        let parameters = &shape.parameters;
+        Ok(Self {
+            degree: shape.degree,
+            log_height: table.log_height,
+            main: layout.main,
+            preprocessed: layout.preprocessed,
+            lookups: layout.permutation * shape.degree,
+            chunks: 1 << table.log_chunks,
+            cap: 1 << parameters.cap_height,
+            queries: parameters.num_queries,
+            final_poly: 1 << parameters.log_final_poly_len,
+            log_arities: shape.log_arities.clone(),
+            log_max_height: shape.log_max_height,
         })
     }
 
