@@ -251,10 +251,12 @@ mod tests {
         let profile = Profile::Proven100;
         let text = Keys::of(profile).unwrap().to_json(profile).unwrap();
         let refused = |text: String| Keys::parse(profile, &text).unwrap_err();
-        // Any other digit changes a key and not the root, or the root alone; a wrap's key is under no root.
-        let at = text.find("cap").unwrap() + 40;
+        // A digit of a shrink's key, which is under the root. (Lifts stand in their shrinks.)
+        let shrink = text.find("shrink").unwrap();
+        let at = shrink + text[shrink..].find("cap").unwrap() + 40;
         let mut other = text.clone().into_bytes();
         other[at] = if other[at] == b'0' { b'1' } else { b'0' };
+        refused(String::from_utf8(other).unwrap());
         refused(text.replace("\"join\"", "\"close\""));
         refused(text.replace("proven100", "conjectured100"));
         refused(text.replacen("\"machine\": 0", "\"machine\": 1", 1));
