@@ -269,6 +269,8 @@ fn an_interrupted_run_goes_on() {
         "{}",
         complaint(&done)
     );
+    // What a killed run leaves half written goes too.
+    fs::write(nodes.join("x.node.1-0.writing"), b"half").unwrap();
     // A node that is damaged is proven again, one that is not is taken up.
     let copies = kept();
     for (place, file) in copies.iter().enumerate() {

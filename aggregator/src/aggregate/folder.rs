@@ -80,15 +80,25 @@ impl Folder {
             let path = folder.path;
             return Err(AggregatorError::FolderExists { path });
         }
+        // Of a run that was killed while it wrote.
+        for half in folder.files("writing")? {
+            let _ = fs::remove_file(half);
+        }
         Ok(folder)
     }
 
     fn holds_nodes(&self) -> Result<bool, AggregatorError> {
+        Ok(!self.files("node")?.is_empty())
+    }
+
+    /// The files with this extension.
+    fn files(&self, extension: &str) -> Result<Vec<PathBuf>, AggregatorError> {
         let entries = fs::read_dir(&self.path);
         let entries = entries.map_err(|source| io_error("read", &self.path, source))?;
-        Ok(entries
-            .flatten()
-            .any(|entry| entry.path().extension().is_some_and(|ext| ext == "node")))
+        let paths = entries.flatten().map(|entry| entry.path());
+        Ok(paths
+            .filter(|path| path.extension().is_some_and(|found| found == extension))
+            .collect())
     }
 
     /// Where a node with this statement is kept: its name says which circuit's it is, of which file, and has the statement's

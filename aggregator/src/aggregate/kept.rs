@@ -35,12 +35,14 @@ where
         // Parents first: what is below a node that is there is not looked for.
         all.reverse();
         for node in all {
-            if found.iter().any(|known| known.contains(node)) {
-                continue;
-            }
             let (Ok(statement), place) = (tree.statement(node), place(node)) else {
                 continue;
             };
+            if found.iter().any(|known| known.contains(node)) {
+                // A run that was killed between a step and this.
+                folder.remove(place, statement);
+                continue;
+            }
             let usable = folder
                 .find(place, statement)
                 .and_then(|file| nodes.verify(place.kind, &file.node::<E>()?));
@@ -60,6 +62,9 @@ where
         if found.iter().any(|known| known.contains(leaf)) {
             steps += 2 * item.segments.len() as u64;
             inner.push(None);
+            for node in item.tree.shape.nodes() {
+                folder.remove(item.place(node), item.tree.statement(node)?);
+            }
             continue;
         }
         let (schedule, found) = take_up(&item.tree, &|node| item.place(node));
