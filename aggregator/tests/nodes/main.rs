@@ -6,10 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::KoalaBear;
+use sha2::{Digest, Sha256};
 use starkwright_aggregator::AggregatorError;
 use starkwright_aggregator::node::{
-    AllowedKeys, Circuits, Layers, NodeKey, NodeProof, Verifiers, derive_keys,
+    AllowedKeys, Circuits, Layers, NodeKey, NodeProof, Verifiers, WrapProof, derive_keys,
 };
+use starkwright_aggregator::node_file::NodeFile;
 use starkwright_aggregator::schedule::Schedule;
 use starkwright_aggregator::statement::{KeccakOpening, Level, TreeStatement, accumulate};
 use starkwright_aggregator::tree::{CanonicalTree, Interval};
@@ -145,6 +147,29 @@ impl World {
         segments.iter().map(leaf).collect()
     }
 
+    /// In its encoding, under a checksum that fits: what the parser takes, p3 refuses.
+    fn every_flipped_bit_of_a_wrap_is_refused(&self, wrapped: &WrapProof<E>) {
+        let shape = self.verifiers.wrap_shape::<E>().unwrap();
+        let verifier = self.verifiers.wrap::<E>(self.circuits.keys()).unwrap();
+        let verify = |bytes: &[u8]| {
+            NodeFile::from_bytes(bytes)?
+                .wrap::<E>(&shape)?
+                .verify(&verifier)
+        };
+        let file = NodeFile::of_wrap(Profile::Conjectured100, &shape, wrapped).unwrap();
+        assert!(file.proof_bytes() <= shape.max_bytes());
+        let honest = file.to_bytes().unwrap();
+        verify(&honest).unwrap();
+        let end = honest.len() - 32;
+        for at in (0..end).step_by(end / 150) {
+            let mut bytes = honest[..end].to_vec();
+            bytes[at] ^= 1 << (at % 8);
+            let checksum = Sha256::digest(&bytes);
+            bytes.extend(checksum);
+            assert!(verify(&bytes).is_err(), "byte {at}");
+        }
+    }
+
     fn join(&self, left: &Node, right: Option<&Node>) -> Result<Node, AggregatorError> {
         let keyed = |node| (self.key(leaves_of(node)), node);
         let join = self.circuits.join().unwrap();
@@ -234,6 +259,7 @@ fn a_file_becomes_an_item_and_a_wrap() {
         sealed.verify(&seal.node().verifier()).unwrap();
         let mut wrapped = wrap.prove(&seal, &sealed).unwrap();
         wrapped.verify(&verifier).unwrap();
+        world.every_flipped_bit_of_a_wrap_is_refused(&wrapped);
         assert_eq!(wrapped.statement, node.statement);
         wrapped.statement.count += 1;
         wrapped.verify(&verifier).unwrap_err();
