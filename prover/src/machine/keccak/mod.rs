@@ -66,7 +66,7 @@ mod statement;
 mod trace;
 
 pub use chain::{Chain, ChainError, FileStatement, chain};
-pub use segments::{Block, Segment, SegmentError, Segmenter};
+pub use segments::{Block, MessageError, Segment, SegmentError, Segmenter};
 pub use shape::{LOG_HEIGHTS, SegmentShape};
 pub use statement::{STATEMENT_BYTES, SegmentStatement, State, StatementError};
 pub use trace::{SegmentTrace, TraceError};

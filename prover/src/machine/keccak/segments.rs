@@ -9,7 +9,7 @@ use super::RATE_BYTES;
 use super::public_values::CONTEXT_LEN;
 use super::shape::SegmentShape;
 use super::sponge_columns::RATE_LANES;
-use super::statement::{SegmentStatement, State};
+use super::statement::{SegmentStatement, State, StatementError};
 
 /// One block as it is absorbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,86 @@ pub struct Segment {
     pub blocks: Vec<Block>,
 }
 
+impl Segment {
+    /// The segment that states this, from its part of the file: bytes `bytes_before .. bytes_after`. The bytes are
+    /// absorbed here, so what is returned can be proven.
+    ///
+    /// # Errors
+    /// [`MessageError`]: nothing is taken on the statement's word.
+    pub fn of_message(
+        shape: SegmentShape,
+        statement: SegmentStatement,
+        message: &[u8],
+    ) -> Result<Self, MessageError> {
+        statement.validate()?;
+        let expected = statement.bytes_after - statement.bytes_before;
+        let found = message.len() as u64;
+        if found != expected {
+            return Err(MessageError::Length { expected, found });
+        }
+        let capacity = shape.capacity();
+        let count = statement.blocks_after - statement.blocks_before;
+        if count > capacity as u64 {
+            return Err(MessageError::TooManyBlocks {
+                blocks: count,
+                capacity,
+            });
+        }
+        let blocks = blocks(message, statement.last);
+        if after(statement.state_before, &blocks) != statement.state_after {
+            return Err(MessageError::State);
+        }
+        Ok(Self {
+            shape,
+            statement,
+            blocks,
+        })
+    }
+}
+
+/// Why bytes are not those that a segment's statement is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// The statement contradicts itself.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// There are more or fewer bytes than the statement counts.
+    #[error("{found} bytes, and the segment has {expected}")]
+    Length {
+        /// Bytes that the statement counts.
+        expected: u64,
+        /// Bytes given.
+        found: u64,
+    },
+    /// The statement counts more blocks than the shape holds.
+    #[error("{blocks} blocks do not fit a segment of {capacity}")]
+    TooManyBlocks {
+        /// Blocks that the statement counts.
+        blocks: u64,
+        /// Blocks that fit.
+        capacity: usize,
+    },
+    /// Absorbing the bytes leads to another state.
+    #[error("the bytes are not the segment's: they lead to another state")]
+    State,
+}
+
+/// The blocks of a part of a file, the closing one included where it is the last part.
+fn blocks(message: &[u8], last: bool) -> Vec<Block> {
+    let (full, rest) = message.as_chunks::<RATE_BYTES>();
+    let mut blocks: Vec<Block> = full.iter().copied().map(Block::full).collect();
+    if last {
+        blocks.extend(Block::closing(rest));
+    }
+    blocks
+}
+
+/// The state after absorbing these blocks.
+fn after(state: State, blocks: &[Block]) -> State {
+    let absorbed = blocks.iter();
+    absorbed.fold(state, |state, block| keccak_f(absorb(&state, block)))
+}
+
 /// Why a stream cannot be cut.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
@@ -135,17 +215,11 @@ impl<R: Read> Segmenter<R> {
         let capacity = self.shape.capacity();
         let mut buffer = vec![0; capacity * RATE_BYTES];
         let len = read_full(&mut self.reader, &mut buffer)?;
-        let (full, rest) = buffer[..len].as_chunks::<RATE_BYTES>();
-        let mut blocks: Vec<Block> = full.iter().copied().map(Block::full).collect();
         // A segment that the stream fills leaves no room for the padding, even at the stream's end.
-        let last = full.len() < capacity;
-        if last {
-            blocks.extend(Block::closing(rest));
-        }
+        let last = len < buffer.len();
+        let blocks = blocks(&buffer[..len], last);
         let message_bytes: usize = blocks.iter().map(|block| block.message_len).sum();
-        let state_after = blocks
-            .iter()
-            .fold(self.state, |state, block| keccak_f(absorb(&state, block)));
+        let state_after = after(self.state, &blocks);
         let add =
             |count: u64, more: usize| count.checked_add(more as u64).ok_or(SegmentError::TooLong);
         let statement = SegmentStatement {
@@ -202,4 +276,57 @@ fn read_full(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize
         }
     }
     Ok(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every segment of a file is rebuilt from its bytes, and from no others.
+    #[test]
+    fn a_segment_is_rebuilt_from_its_bytes_alone() {
+        let shape = SegmentShape::from_capacity(85).unwrap();
+        for length in [0, 1, 136, 85 * 136 - 1, 85 * 136, 200 * 136 + 5] {
+            let file: Vec<u8> = (0..length).map(|i| (i * 7 % 251) as u8).collect();
+            for segment in Segmenter::new(file.as_slice(), shape, [3; 8]) {
+                let segment = segment.unwrap();
+                let (shape, statement) = (segment.shape, segment.statement.clone());
+                let range = statement.bytes_before as usize..statement.bytes_after as usize;
+                let of = |statement: &SegmentStatement, message: &[u8]| {
+                    Segment::of_message(shape, statement.clone(), message)
+                };
+                let message = &file[range];
+                assert_eq!(of(&statement, message), Ok(segment.clone()));
+                let mut longer = message.to_vec();
+                longer.push(0);
+                let lengths = of(&statement, &longer);
+                assert!(matches!(lengths, Err(MessageError::Length { .. })));
+                if let Some((_, shorter)) = message.split_first() {
+                    let lengths = of(&statement, shorter);
+                    assert!(matches!(lengths, Err(MessageError::Length { .. })));
+                    let mut other = message.to_vec();
+                    other[0] ^= 1;
+                    assert_eq!(of(&statement, &other), Err(MessageError::State));
+                }
+                let mut lie = statement.clone();
+                lie.blocks_after += 1 << 40;
+                assert!(matches!(of(&lie, message), Err(MessageError::Statement(_))));
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_its_shape_is_refused() {
+        let [small, large] = [85, 341].map(|blocks| SegmentShape::from_capacity(blocks).unwrap());
+        let file = vec![7; 100 * RATE_BYTES];
+        let segment = Segmenter::new(file.as_slice(), large, [0; 8]).next();
+        let statement = segment.unwrap().unwrap().statement;
+        assert_eq!(
+            Segment::of_message(small, statement, &file),
+            Err(MessageError::TooManyBlocks {
+                blocks: 101,
+                capacity: 85
+            })
+        );
+    }
 }
