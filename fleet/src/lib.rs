@@ -1,8 +1,13 @@
 //! Many provers, one queue, one proof out.
 
+pub mod aggregator;
+pub mod blobs;
+pub mod client;
 mod error;
+pub mod link;
 pub mod machine;
 pub mod protocol;
+pub mod prover;
 pub mod store;
 pub mod task;
 

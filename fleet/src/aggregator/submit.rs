@@ -1,0 +1,195 @@
+//! From a submission to a queued job.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::Aggregator;
+use crate::FleetError;
+use crate::blobs::Blobs;
+use crate::machine::Inputs;
+use crate::protocol::{MAX_INPUTS, MAX_PAYLOAD, unprovable};
+use crate::store::{JobState, Submitted};
+use crate::task::{Blob, JobId, MachineId, NewJob};
+
+/// What somebody wants proven.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The machine; with an empty version, the newest that is served.
+    pub machine: MachineId,
+    /// In the machine's encoding.
+    pub payload: Vec<u8>,
+    /// What it reads: stored before.
+    pub inputs: Vec<Blob>,
+    /// The chain of ranges that it belongs to; empty: none.
+    pub stream: String,
+    /// Larger first.
+    pub priority: i32,
+    /// The caller's trace, as W3C's `traceparent`; empty: none.
+    pub trace: String,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The job's name.
+    pub job: JobId,
+    /// Whether it is new.
+    pub submitted: Submitted,
+    /// Its tasks.
+    pub tasks: u64,
+}
+
+impl Submission {
+    /// The name of its job under this version of the machine.
+    fn id(&self, machine: &MachineId) -> JobId {
+        let mut inputs = Vec::with_capacity(32 * self.inputs.len());
+        for input in &self.inputs {
+            inputs.extend(input.hash.0);
+        }
+        JobId::of(&[
+            machine.name.as_bytes(),
+            machine.version.as_bytes(),
+            &self.payload,
+            &inputs,
+            self.stream.as_bytes(),
+        ])
+    }
+}
+
+/// Blobs, for a machine that plans.
+struct Stored {
+    blobs: Blobs,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Inputs for Stored {
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(self.blobs.reader(&self.runtime, *blob)?))
+    }
+}
+
+impl Aggregator {
+    /// Plans a job and queues it. The same submission again is the same job.
+    ///
+    /// # Errors
+    /// [`FleetError::UnknownMachine`], [`FleetError::Malformed`], [`FleetError::UnknownBlob`] for an input that is not
+    /// stored, [`FleetError::Unprovable`], [`FleetError::Full`], the stores'.
+    pub async fn submit(&self, submission: Submission) -> Result<Accepted, FleetError> {
+        let machine = self.machine(&submission.machine)?;
+        let id = submission.id(&machine.id());
+        match self.store.job(id).await {
+            Ok(job) => {
+                return Ok(Accepted {
+                    job: id,
+                    submitted: Submitted::Known(job.state),
+                    tasks: job.tasks.all(),
+                });
+            }
+            Err(FleetError::UnknownJob { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let job = self.plan(submission, id).await?;
+        let tasks = job.tasks.len() as u64;
+        let ready = job.tasks.iter().filter(|task| task.children.is_empty());
+        let ready = ready.count() as u64;
+        let submitted = self.store.submit(&job).await?;
+        if submitted == Submitted::New {
+            tracing::info!(job = %id, tasks, "queued");
+            self.wake(ready);
+        }
+        Ok(Accepted {
+            job: id,
+            submitted,
+            tasks,
+        })
+    }
+
+    /// Plans a submission without queueing it: for a caller that inserts it within its own transaction.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn plan_job(&self, submission: Submission) -> Result<NewJob, FleetError> {
+        let id = submission.id(&self.machine(&submission.machine)?.id());
+        self.plan(submission, id).await
+    }
+
+    async fn plan(&self, submission: Submission, id: JobId) -> Result<NewJob, FleetError> {
+        let machine = Arc::clone(self.machine(&submission.machine)?);
+        if submission.payload.len() > MAX_PAYLOAD || submission.inputs.len() > MAX_INPUTS {
+            return Err(FleetError::Malformed {
+                what: "submission",
+                why: format!("more than {MAX_PAYLOAD} bytes of payload or {MAX_INPUTS} inputs"),
+            });
+        }
+        if submission.stream.len() > 100 {
+            return Err(FleetError::Malformed {
+                what: "stream",
+                why: "its name is longer than 100 bytes".to_owned(),
+            });
+        }
+        for input in &submission.inputs {
+            if !self.blobs.have(input).await? {
+                return Err(FleetError::UnknownBlob { hash: input.hash });
+            }
+        }
+        let stored = Stored {
+            blobs: self.blobs.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let planning = tokio::task::spawn_blocking(move || {
+            let planned = machine.plan(&submission.payload, &submission.inputs, &stored);
+            (machine.id(), submission, planned)
+        });
+        let (machine, submission, planned) =
+            planning.await.map_err(|error| FleetError::Internal {
+                why: format!("planning ended: {error}"),
+            })?;
+        let planned = planned.map_err(|error| unprovable(&error))?;
+        let job = NewJob {
+            id,
+            machine,
+            payload: submission.payload,
+            stream: submission.stream,
+            first: planned.first,
+            count: planned.count,
+            priority: submission.priority,
+            inputs: submission.inputs,
+            trace: submission.trace,
+            tasks: planned.tasks,
+        };
+        job.check()?;
+        Ok(job)
+    }
+
+    /// Calls a job off.
+    ///
+    /// # Errors
+    /// [`FleetError::UnknownJob`], [`FleetError::State`].
+    pub async fn cancel(&self, id: JobId) -> Result<(), FleetError> {
+        self.store.cancel(id).await?;
+        self.ended.notify_waiters();
+        Ok(())
+    }
+
+    /// Calls off every open job of a stream that reaches beyond `from`.
+    ///
+    /// # Errors
+    /// The queue's.
+    pub async fn cancel_suffix(&self, stream: &str, from: u64) -> Result<Vec<JobId>, FleetError> {
+        let cancelled = self.store.cancel_suffix(stream, from).await?;
+        self.ended.notify_waiters();
+        Ok(cancelled)
+    }
+
+    /// Queues a failed or cancelled job again.
+    ///
+    /// # Errors
+    /// [`FleetError::UnknownJob`], [`FleetError::State`], [`FleetError::Full`].
+    pub async fn retry(&self, id: JobId) -> Result<(), FleetError> {
+        self.store.retry(id).await?;
+        let job = self.store.job(id).await?;
+        debug_assert_ne!(job.state, JobState::Failed);
+        self.wake(job.tasks.ready);
+        Ok(())
+    }
+}
