@@ -1,6 +1,6 @@
 //! What a task needs: its part of the input, and its children's proofs.
 
-use tonic::{Code, Response, Status};
+use tonic::{Response, Status};
 
 use super::retry::Retry;
 use crate::FleetError;
@@ -72,22 +72,27 @@ async fn read(
         offset: range.offset,
         bytes: range.bytes,
     };
-    let once = async || -> Result<Response<Vec<u8>>, Status> {
-        let mut chunks = client.clone().get_blob(request.clone()).await?.into_inner();
-        let mut bytes = Vec::with_capacity(range.bytes as usize);
-        while let Some(chunk) = chunks.message().await? {
-            if bytes.len() + chunk.data.len() > range.bytes as usize {
-                return Err(Status::new(
-                    Code::DataLoss,
-                    "more bytes came than asked for",
-                ));
-            }
-            bytes.extend_from_slice(&chunk.data);
+    let wanted = range.bytes as usize;
+    retry
+        .call(|| once(client.clone(), request.clone(), wanted))
+        .await
+}
+
+async fn once(
+    mut client: WorkClient<Link>,
+    request: wire::GetBlobRequest,
+    wanted: usize,
+) -> Result<Response<Vec<u8>>, Status> {
+    let mut chunks = client.get_blob(request).await?.into_inner();
+    let mut bytes = Vec::with_capacity(wanted);
+    while let Some(chunk) = chunks.message().await? {
+        if bytes.len() + chunk.data.len() > wanted {
+            return Err(Status::data_loss("more bytes came than asked for"));
         }
-        if bytes.len() as u64 != range.bytes {
-            return Err(Status::unavailable("fewer bytes came than asked for"));
-        }
-        Ok(Response::new(bytes))
-    };
-    retry.call(once).await
+        bytes.extend_from_slice(&chunk.data);
+    }
+    if bytes.len() != wanted {
+        return Err(Status::unavailable("fewer bytes came than asked for"));
+    }
+    Ok(Response::new(bytes))
 }

@@ -165,7 +165,10 @@ impl Session {
         };
         let client = &self.client;
         self.retry
-            .call(async || client.clone().hello(request.clone()).await)
+            .call(|| {
+                let (mut client, request) = (client.clone(), request.clone());
+                async move { client.hello(request).await }
+            })
             .await
     }
 
@@ -176,9 +179,10 @@ impl Session {
             wait_ms: 20_000,
         };
         let client = &self.client;
-        let claiming = self
-            .retry
-            .call(async || client.clone().claim(request.clone()).await);
+        let claiming = self.retry.call(|| {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.claim(request).await }
+        });
         let mut stop = self.stop.clone();
         let reply = tokio::select! {
             reply = claiming => reply,
@@ -228,7 +232,10 @@ impl Session {
                 };
                 let client = &self.client;
                 self.retry
-                    .call(async || client.clone().fail(request.clone()).await)
+                    .call(|| {
+                        let (mut client, request) = (client.clone(), request.clone());
+                        async move { client.fail(request).await }
+                    })
                     .await?;
                 match error {
                     MachineError::DeviceLost(why) => Err(FleetError::Device { why }),
@@ -309,7 +316,10 @@ impl Session {
         let client = &self.client;
         let reply = self
             .retry
-            .call(async || client.clone().deliver(stream::iter(messages.clone())).await)
+            .call(|| {
+                let (mut client, messages) = (client.clone(), messages.clone());
+                async move { client.deliver(stream::iter(messages)).await }
+            })
             .await?;
         match reply.outcome() {
             Outcome::Accepted => self.report.accepted += 1,

@@ -29,10 +29,10 @@ impl Retry {
     }
 
     /// Calls until it succeeds or fails for good. Once the prover is told to stop, its patience is at most ten seconds.
-    pub(super) async fn call<T>(
-        &self,
-        request: impl AsyncFn() -> Result<Response<T>, Status>,
-    ) -> Result<T, FleetError> {
+    pub(super) async fn call<T, R>(&self, request: impl Fn() -> R) -> Result<T, FleetError>
+    where
+        R: Future<Output = Result<Response<T>, Status>>,
+    {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {

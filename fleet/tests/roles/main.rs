@@ -1,0 +1,286 @@
+//! The roles over sockets of this host: a toy machine that the fleet does not know, honest and dishonest provers.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::time::Duration;
+
+use starkwright_fleet::FleetError;
+use starkwright_fleet::client::Client;
+use starkwright_fleet::link::Address;
+use starkwright_fleet::store::JobState;
+use support::fleet::{Fleet, Prover, SUBMIT, WORK, file};
+use support::toy::{ToyProver, Vice};
+
+const PAUSE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A test that hangs says where, instead of holding everything up.
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(60), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} took more than a minute"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_provers_make_one_proof_and_the_same_one_as_one_prover() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "input", 10_007);
+    let mut proofs = Vec::new();
+    for provers in [1, 4] {
+        let fleet = Fleet::start().await;
+        let names: Vec<String> = (0..provers).map(|i| format!("p{i}")).collect();
+        let started = names.iter().map(|name| {
+            let prover = ToyProver::new(PAUSE, Vice::None);
+            fleet.prover(name, prover)
+        });
+        let started: Vec<Prover> = started.collect();
+        let job = fleet.submit(&path, 500).await;
+        let client = fleet.client();
+        let mut seen = 0;
+        let done = client.wait(job, PATIENCE, |job| seen = job.tasks.done);
+        let done = within("the job", done).await.unwrap();
+        assert_eq!(done.state, JobState::Done);
+        assert_eq!(done.tasks.done, 21 + 20 + 1);
+        assert_eq!(seen, 42);
+        let output = folder.path().join(format!("proof{provers}"));
+        client.fetch(job, &output).await.unwrap();
+        proofs.push(std::fs::read(&output).unwrap());
+        let mut accepted = 0;
+        for prover in started {
+            let report = within("a prover's end", prover.finish()).await.unwrap();
+            accepted += report.accepted;
+            assert!(report.accepted > 0, "a prover had nothing to do");
+        }
+        assert_eq!(accepted, 42);
+        within("the aggregator's end", fleet.stop()).await;
+    }
+    assert_eq!(proofs[0], proofs[1]);
+    assert!(proofs[0].starts_with(b"toy proof of a wrap"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_submission_is_the_same_job_and_an_empty_file_is_a_job_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start().await;
+    let path = file(folder.path(), "input", 0);
+    let first = fleet.submit(&path, 7).await;
+    assert_eq!(fleet.submit(&path, 7).await, first);
+    assert_ne!(fleet.submit(&path, 8).await, first);
+    let prover = fleet.prover("p", ToyProver::new(PAUSE, Vice::None));
+    let done = fleet.client().wait(first, PATIENCE, |_| {}).await.unwrap();
+    assert_eq!(done.state, JobState::Done);
+    assert_eq!(fleet.submit(&path, 7).await, first);
+    prover.finish().await.unwrap();
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_liar_is_refused_kept_and_quarantined_and_the_job_is_done_by_others() {
+    for vice in [Vice::Lies, Vice::RepeatsItself] {
+        let folder = tempfile::tempdir().unwrap();
+        let fleet = Fleet::start().await;
+        let path = file(folder.path(), "input", 5_000);
+        let job = fleet.submit(&path, 100).await;
+        let liar = fleet.prover("liar", ToyProver::new(PAUSE, vice));
+        let caught = within("the liar's end", liar.working).await.unwrap();
+        assert!(
+            matches!(caught, Err(FleetError::Quarantined { .. })),
+            "{caught:?}"
+        );
+        let refusals = fleet.aggregator.store().refusals(10).await.unwrap();
+        assert_eq!(refusals.len(), 3);
+        for refusal in &refusals {
+            assert_eq!(refusal.prover, "liar");
+            let kept = fleet.aggregator.blobs().get(&refusal.blob).await.unwrap();
+            assert!(kept.starts_with(b"toy proof"));
+        }
+        // Under its old name it is not let in again.
+        let again = fleet.prover("liar", ToyProver::new(PAUSE, Vice::None));
+        let again = within("the liar's second end", again.working)
+            .await
+            .unwrap();
+        assert!(
+            matches!(again, Err(FleetError::Refused { .. })),
+            "{again:?}"
+        );
+        let honest = fleet.prover("honest", ToyProver::new(PAUSE, Vice::None));
+        let client = fleet.client();
+        let done = within("the job", client.wait(job, PATIENCE, |_| {})).await;
+        assert_eq!(done.unwrap().state, JobState::Done);
+        // Released, it may work again.
+        client.release_prover("liar").await.unwrap();
+        let (provers, _) = client.provers().await.unwrap();
+        let liar = provers.iter().find(|prover| prover.name == "liar");
+        assert_eq!(liar.unwrap().quarantined, "");
+        client.release_prover("nobody").await.unwrap_err();
+        honest.finish().await.unwrap();
+        fleet.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_device_costs_attempts_a_lost_one_its_prover_a_panic_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start().await;
+    let path = file(folder.path(), "input", 100);
+    let job = fleet.submit(&path, 50).await;
+    let lost = fleet.prover("lost", ToyProver::new(PAUSE, Vice::LosesDevice));
+    let ended = within("the lost one's end", lost.working).await.unwrap();
+    assert!(matches!(ended, Err(FleetError::Device { .. })), "{ended:?}");
+    let client = fleet.client();
+    // Two leaves, of which one has failed once. Alone, this one uses up all attempts of the other.
+    let failing = fleet.prover("failing", ToyProver::new(PAUSE, Vice::Fails));
+    let failed = within("the job", client.wait(job, PATIENCE, |_| {})).await;
+    let failed = failed.unwrap();
+    assert_eq!(failed.state, JobState::Failed);
+    assert!(failed.error.contains("out of memory"), "{}", failed.error);
+    failing.finish().await.unwrap();
+    let output = folder.path().join("proof");
+    let error = client.fetch(job, &output).await.unwrap_err().to_string();
+    assert!(error.contains("failed"), "{error}");
+    assert!(!output.exists());
+    // Queued again, a prover that panics does not stop an honest one.
+    client.retry(job).await.unwrap();
+    client.retry(job).await.unwrap_err();
+    let panics = fleet.prover("panics", ToyProver::new(PAUSE, Vice::Panics));
+    let honest = fleet.prover("honest", ToyProver::new(PAUSE, Vice::None));
+    let done = within("the job", client.wait(job, PATIENCE, |_| {})).await;
+    assert_eq!(done.unwrap().state, JobState::Done);
+    panics.finish().await.unwrap();
+    honest.finish().await.unwrap();
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_prover_keeps_its_lease_by_heartbeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start().await;
+    let path = file(folder.path(), "input", 10);
+    let job = fleet.submit(&path, 10).await;
+    // Longer than the lease of 600 ms.
+    let slow = ToyProver::new(Duration::from_millis(1500), Vice::None);
+    let slow = fleet.prover("slow", slow);
+    let idle = fleet.prover("idle", ToyProver::new(PAUSE, Vice::None));
+    let client = fleet.client();
+    within("the job", client.wait(job, PATIENCE, |_| {}))
+        .await
+        .unwrap();
+    let slow = slow.finish().await.unwrap();
+    let idle = idle.finish().await.unwrap();
+    assert_eq!(
+        (slow.accepted + idle.accepted, slow.late + idle.late),
+        (2, 0)
+    );
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_a_prover_finishes_its_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start().await;
+    let path = file(folder.path(), "input", 10);
+    let job = fleet.submit(&path, 10).await;
+    let prover = fleet.prover("p", ToyProver::new(Duration::from_millis(400), Vice::None));
+    let client = fleet.client();
+    while client.job(job).await.unwrap().tasks.leased == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let report = within("its end", prover.finish()).await.unwrap();
+    assert_eq!(report.accepted, 1);
+    let left = client.job(job).await.unwrap();
+    assert_eq!((left.tasks.done, left.tasks.ready), (1, 1));
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_open_one_door_each() {
+    let fleet = Fleet::start().await;
+    let refused = |error: FleetError| {
+        let text = error.to_string();
+        assert!(matches!(error, FleetError::Refused { .. }), "{text}");
+        assert!(text.contains("token"), "{text}");
+    };
+    for token in [Some(WORK), Some("guess"), None] {
+        let address = Address {
+            token: token.map(str::to_owned),
+            ..fleet.address("")
+        };
+        let client = Client::new(&address).unwrap();
+        refused(client.jobs(None, 1).await.unwrap_err());
+    }
+    for token in [SUBMIT, "guess"] {
+        let prover = ToyProver::new(PAUSE, Vice::None);
+        let prover = Prover::start(fleet.address(token), "p", vec![std::sync::Arc::new(prover)]);
+        refused(prover.working.await.unwrap().unwrap_err());
+    }
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_are_answered_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start().await;
+    let client = fleet.client();
+    let id = "00112233445566778899aabbccddeeff".parse().unwrap();
+    let error = client.job(id).await.unwrap_err().to_string();
+    assert!(error.contains("starkwright status"), "{error}");
+    let error = client
+        .fetch(id, &folder.path().join("x"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("there is no job"), "{error}");
+    client.cancel(id).await.unwrap_err();
+    let missing = folder.path().join("missing");
+    let error = client.upload(&missing, |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("missing"), "{error}");
+    // Nobody listens there.
+    let nowhere = Address {
+        url: "127.0.0.1:9".to_owned(),
+        ..Address::default()
+    };
+    let error = Client::new(&nowhere).unwrap().jobs(None, 1).await;
+    assert!(
+        matches!(error, Err(FleetError::Unreachable { .. })),
+        "{error:?}"
+    );
+    // A machine that is not served, in a version that is not.
+    let mut prover = ToyProver::new(PAUSE, Vice::None);
+    prover.version = "2".to_owned();
+    let ended = fleet.prover("new", prover).working.await.unwrap();
+    let error = ended.unwrap_err().to_string();
+    assert!(
+        error.contains("toy 2 is not served here; served: toy 1"),
+        "{error}"
+    );
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_job_stops_and_can_be_queued_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start().await;
+    let path = file(folder.path(), "input", 1000);
+    let job = fleet.submit(&path, 100).await;
+    let prover = fleet.prover("p", ToyProver::new(Duration::from_millis(50), Vice::None));
+    let client = fleet.client();
+    while client.job(job).await.unwrap().tasks.done == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    client.cancel(job).await.unwrap();
+    let ended = client.wait(job, PATIENCE, |_| {}).await.unwrap();
+    assert_eq!(ended.state, JobState::Cancelled);
+    let done = ended.tasks.done;
+    client.retry(job).await.unwrap();
+    let ended = client.wait(job, PATIENCE, |_| {}).await.unwrap();
+    assert_eq!(
+        (ended.state, ended.tasks.done),
+        (JobState::Done, 10 + 9 + 1)
+    );
+    let report = prover.finish().await.unwrap();
+    assert!(report.accepted <= 20 && report.accepted + report.late >= 20 && done > 0);
+    client.cancel(job).await.unwrap_err();
+    fleet.stop().await;
+}
