@@ -46,7 +46,7 @@ enum WireWork {
     },
     Close {
         child: Child,
-        state: [u64; 25],
+        state: Box<[u64; 25]>,
         blocks: u64,
         bytes: u64,
         statement: Elements,
@@ -133,7 +133,7 @@ impl WireWork {
                 statement,
             } => Self::Close {
                 child: *child,
-                state: opening.state,
+                state: Box::new(opening.state),
                 blocks: opening.blocks,
                 bytes: opening.bytes,
                 statement: elements(statement),
@@ -186,7 +186,7 @@ impl WireWork {
             } => Work::Close {
                 child,
                 opening: KeccakOpening {
-                    state,
+                    state: *state,
                     blocks,
                     bytes,
                 },
