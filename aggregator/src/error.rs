@@ -184,6 +184,18 @@ pub enum AggregatorError {
         /// What the verifier says.
         why: String,
     },
+    /// Bytes are no step, or a step contradicts itself.
+    #[error("not a usable step: {why}")]
+    Step {
+        /// What is wrong.
+        why: String,
+    },
+    /// A step was given something else than it is about.
+    #[error("the step cannot be taken with what was given for it: {why}")]
+    StepInput {
+        /// What is wrong.
+        why: String,
+    },
     /// A file is none of a node, or not of the node that is wanted.
     #[error("not a usable node file: {why}")]
     NodeFile {

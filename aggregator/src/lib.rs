@@ -19,6 +19,7 @@
 //! | [`node_file`] | a node's proof as a file |
 //! | [`wrap_encoding`] | the last proof as bytes for a contract |
 //! | [`aggregate`] | proof files become one proof: plan, workers, what is kept when interrupted |
+//! | [`steps`] | the same, each proof a step of its own: from bytes, to bytes |
 //!
 //! Since the shape of the tree is fixed, the final statement, and with it the final proof, is the
 //! same whatever came first or was interrupted.
@@ -61,8 +62,10 @@ pub mod circuit;
 mod error;
 pub mod node;
 pub mod node_file;
+mod once;
 pub mod schedule;
 pub mod statement;
+pub mod steps;
 pub mod tree;
 pub mod verify;
 pub mod wrap_encoding;

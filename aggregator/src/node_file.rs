@@ -49,6 +49,11 @@ const CHECKSUM_BYTES: usize = 32;
 /// Which circuit a file's proof is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// A leaf in the shape of its own lift; the height is that of the machine's proof below it.
+    Lift {
+        /// Base-2 logarithm of the height.
+        log_leaf: u8,
+    },
     /// A leaf in the uniform shape; the height is that of the machine's proof below it.
     Shrink {
         /// Base-2 logarithm of the height.
@@ -65,6 +70,7 @@ pub enum Kind {
 impl Kind {
     const fn code(self) -> u8 {
         match self {
+            Self::Lift { .. } => 1,
             Self::Shrink { .. } => 2,
             Self::Join => 3,
             Self::Close => 4,
@@ -74,13 +80,14 @@ impl Kind {
 
     const fn log_leaf(self) -> u8 {
         match self {
-            Self::Shrink { log_leaf } => log_leaf,
+            Self::Lift { log_leaf } | Self::Shrink { log_leaf } => log_leaf,
             _ => 0,
         }
     }
 
     fn new(code: u8, log_leaf: u8) -> Option<Self> {
         let all = [
+            Self::Lift { log_leaf },
             Self::Shrink { log_leaf },
             Self::Join,
             Self::Close,
@@ -94,6 +101,7 @@ impl Kind {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Lift { .. } => "lift",
             Self::Shrink { .. } => "shrink",
             Self::Join => "join",
             Self::Close => "close",
@@ -412,8 +420,8 @@ mod tests {
 
     #[test]
     fn files_are_read_back() {
-        let shrink = Kind::Shrink { log_leaf: 13 };
-        for kind in [shrink, Kind::Join, Kind::Close, Kind::Wrap] {
+        let (lift, shrink) = (Kind::Lift { log_leaf: 11 }, Kind::Shrink { log_leaf: 13 });
+        for kind in [lift, shrink, Kind::Join, Kind::Close, Kind::Wrap] {
             let file = file(kind);
             let bytes = file.to_bytes().unwrap();
             assert_eq!(NodeFile::from_bytes(&bytes).unwrap(), file);

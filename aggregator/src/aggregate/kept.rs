@@ -9,8 +9,8 @@ use p3_field::Algebra;
 
 use super::folder::{Folder, Place};
 use super::plan::{Plan, Tree};
-use super::verify::NodeVerifiers;
 use crate::AggregatorError;
+use crate::node::NodeVerifiers;
 use crate::schedule::Schedule;
 use crate::tree::Interval;
 

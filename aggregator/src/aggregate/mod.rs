@@ -15,7 +15,7 @@
 
 mod folder;
 mod kept;
-mod plan;
+pub(crate) mod plan;
 mod run;
 mod source;
 mod verify;

@@ -19,12 +19,15 @@ use crate::statement::{Digest, KeccakOpening, TreeStatement, close_keccak, leaf_
 use crate::tree::{CanonicalTree, Interval};
 
 /// Most segments of one run: statements of all their nodes are held in memory, a few hundred bytes each.
-pub(super) const MAX_SEGMENTS: u64 = 1 << 20;
+pub(crate) const MAX_SEGMENTS: u64 = 1 << 20;
+
+/// A file's segments, in order.
+pub(crate) type Segments = Vec<(SegmentShape, SegmentStatement)>;
 
 /// The nodes of one tree and what they state.
-pub(super) struct Tree {
-    pub(super) shape: CanonicalTree,
-    pub(super) statements: BTreeMap<Interval, TreeStatement>,
+pub(crate) struct Tree {
+    pub(crate) shape: CanonicalTree,
+    statements: BTreeMap<Interval, TreeStatement>,
 }
 
 impl Tree {
@@ -50,7 +53,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`AggregatorError::Outside`] for what is no node.
-    pub(super) fn statement(&self, node: Interval) -> Result<&TreeStatement, AggregatorError> {
+    pub(crate) fn statement(&self, node: Interval) -> Result<&TreeStatement, AggregatorError> {
         let range = self.shape.root();
         self.statements
             .get(&node)
@@ -59,30 +62,38 @@ impl Tree {
 }
 
 /// One file: a tree of segments, closed into an item.
-pub(super) struct Item {
-    pub(super) path: PathBuf,
-    pub(super) segments: Vec<(SegmentShape, SegmentStatement)>,
-    pub(super) tree: Tree,
+pub(crate) struct Item {
+    pub(crate) path: PathBuf,
+    pub(crate) segments: Segments,
+    pub(crate) tree: Tree,
     /// The state in which the file ends.
-    pub(super) opening: KeccakOpening,
+    pub(crate) opening: KeccakOpening,
     /// What the item states.
-    pub(super) closed: TreeStatement,
+    pub(crate) closed: TreeStatement,
 }
 
 impl Item {
-    /// Which circuit proves a node of the file's tree, and whose it is: two files may hold the same segments.
-    pub(super) fn place(&self, node: Interval) -> Place {
-        let leaf = (node.count() == 1).then_some(node.first());
-        let segment = leaf.and_then(|index| self.segments.get(usize::try_from(index).ok()?));
-        let kind = match segment {
+    /// The segment that a leaf of the file's tree is about; none for a join.
+    pub(crate) fn segment(&self, node: Interval) -> Option<&(SegmentShape, SegmentStatement)> {
+        let leaf = (node.count() == 1).then_some(node.first())?;
+        self.segments.get(usize::try_from(leaf).ok()?)
+    }
+
+    /// Which circuit proves a node of the file's tree.
+    pub(crate) fn kind(&self, node: Interval) -> Kind {
+        match self.segment(node) {
             // A listed height is below 2^8.
             Some((shape, _)) => Kind::Shrink {
                 log_leaf: shape.log_height() as u8,
             },
             None => Kind::Join,
-        };
+        }
+    }
+
+    /// The same, and whose it is: two files may hold the same segments.
+    pub(super) fn place(&self, node: Interval) -> Place {
         Place {
-            kind,
+            kind: self.kind(node),
             item: Some(self.closed.first_index),
         }
     }
@@ -102,10 +113,10 @@ impl Item {
 }
 
 /// All files.
-pub(super) struct Plan {
-    pub(super) profile: Profile,
-    pub(super) items: Vec<Item>,
-    pub(super) outer: Tree,
+pub(crate) struct Plan {
+    pub(crate) profile: Profile,
+    pub(crate) items: Vec<Item>,
+    pub(crate) outer: Tree,
 }
 
 /// The profile of a proof file.
@@ -130,17 +141,34 @@ impl Plan {
         allowed_root: &Digest,
         options: &AggregateOptions,
     ) -> Result<Self, AggregatorError> {
+        let mut left = MAX_SEGMENTS;
+        let files = inputs.iter().map(|path| {
+            let segments = segments(path, profile, options.context, &mut left)?;
+            Ok((path.clone(), segments))
+        });
+        Self::of_files(profile, allowed_root, (options.first, options.old), files)
+    }
+
+    /// The plan for these files, each with its name and its segments: the first one's item is at index `first`, behind
+    /// the accumulator `old`.
+    ///
+    /// # Errors
+    /// [`AggregatorError::NoInput`]; what the statements say where they do not chain to a whole file.
+    pub(crate) fn of_files(
+        profile: Profile,
+        allowed_root: &Digest,
+        (first, mut old): (u64, Digest),
+        files: impl Iterator<Item = Result<(PathBuf, Segments), AggregatorError>>,
+    ) -> Result<Self, AggregatorError> {
         let mut items = Vec::new();
         let mut outer = Vec::new();
-        let mut old = options.old;
-        let mut left = MAX_SEGMENTS;
-        for (place, path) in inputs.iter().enumerate() {
-            let position = options.first.checked_add(place as u64);
-            let position = position.ok_or(AggregatorError::Range {
-                first: options.first,
-                count: inputs.len() as u64,
+        for (place, file) in files.enumerate() {
+            let (path, segments) = file?;
+            let place = place as u64;
+            let position = first.checked_add(place).ok_or(AggregatorError::Range {
+                first,
+                count: place + 1,
             })?;
-            let segments = segments(path, profile, options.context, &mut left)?;
             let leaves = segments
                 .iter()
                 .map(|(_, segment)| leaf_of_keccak(segment, allowed_root));
@@ -154,7 +182,7 @@ impl Plan {
             old = closed.end;
             outer.push(closed);
             items.push(Item {
-                path: path.clone(),
+                path,
                 segments,
                 tree,
                 opening,
@@ -189,7 +217,7 @@ impl Plan {
     }
 
     /// Proofs that must all hold: segments, lifts, shrinks and the steps above them.
-    pub(super) fn proofs(&self) -> u64 {
+    pub(crate) fn proofs(&self) -> u64 {
         2 * self.segments() + self.steps()
     }
 }
@@ -206,7 +234,7 @@ fn segments(
     profile: Profile,
     context: [u32; 8],
     left: &mut u64,
-) -> Result<Vec<(SegmentShape, SegmentStatement)>, AggregatorError> {
+) -> Result<Segments, AggregatorError> {
     let refused = |why: String| AggregatorError::Inputs {
         path: path.to_owned(),
         why,

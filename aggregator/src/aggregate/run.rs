@@ -22,11 +22,10 @@ use super::folder::{Folder, Place, folder_path};
 use super::kept::kept;
 use super::plan::{self, Plan};
 use super::source::Leaves;
-use super::verify::NodeVerifiers;
 use super::work::{Run, State};
 use super::{AggregateOptions, AggregateReport, Progress, refuse_output};
 use crate::AggregatorError;
-use crate::node::{Circuits, rate_layers};
+use crate::node::{Circuits, NodeVerifiers, rate_layers};
 use crate::node_file::{Kind, io_error};
 
 pub(super) fn aggregate<B: Backend<Val>>(

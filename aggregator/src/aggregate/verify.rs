@@ -1,8 +1,6 @@
 //! Verifying nodes and wraps, and files of them.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::{Algebra, PrimeField32};
@@ -12,56 +10,12 @@ use starkwright_prover::challenger::Protocol;
 use starkwright_prover::keccak_file::{Val, digest, segment_security};
 use starkwright_prover::machine::keccak::SegmentShape;
 use starkwright_prover::profile::Profile;
-use starkwright_prover::prove::BatchVerifier;
 use starkwright_prover::security::{Security, require_count};
 
 use crate::AggregatorError;
-use crate::circuit::CircuitAir;
-use crate::node::{Keys, Layers, NodeProof, Verifiers, keccak_heights, rate_layers};
+use crate::node::{Keys, Layers, Verifiers, keccak_heights, rate_layers};
 use crate::node_file::{Kind, NodeFile};
 use crate::statement::{Digest, Level, TreeStatement, accumulate, item_of};
-
-type NodeVerifier<E> = BatchVerifier<Val, E, Poseidon2Merkle, CircuitAir>;
-
-/// Verifiers of one profile's nodes, each set up at its first use.
-pub(super) struct NodeVerifiers<E: Extension<Val>>
-where
-    Poseidon2Merkle: Protocol<Val, E>,
-{
-    keys: Keys,
-    verifiers: Verifiers,
-    by_kind: Mutex<BTreeMap<Kind, Arc<NodeVerifier<E>>>>,
-}
-
-impl<E: Extension<Val>> NodeVerifiers<E>
-where
-    Poseidon2Merkle: Protocol<Val, E>,
-    SymbolicExpressionExt<Val, E>: Algebra<E>,
-{
-    pub(super) fn new(profile: Profile) -> Result<Self, AggregatorError> {
-        Ok(Self {
-            keys: Keys::of(profile)?,
-            verifiers: Verifiers::new::<E>(&Layers::of(profile), &keccak_heights())?,
-            by_kind: Mutex::default(),
-        })
-    }
-
-    /// Verifies a node of this kind for what it states, under the key of its kind.
-    pub(super) fn verify(&self, kind: Kind, node: &NodeProof<E>) -> Result<(), AggregatorError> {
-        let verifier = {
-            let mut known = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
-            match known.get(&kind) {
-                Some(verifier) => Arc::clone(verifier),
-                None => {
-                    let made = Arc::new(self.verifiers.node::<E>(self.keys.of_kind(kind)?)?);
-                    known.insert(kind, Arc::clone(&made));
-                    made
-                }
-            }
-        };
-        node.verify(&verifier)
-    }
-}
 
 /// What a verifier of aggregated files asks for.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +81,9 @@ pub fn verify(path: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport, 
 /// What a tree's root states, beyond what its proof shows: items, and the root of this version's keys. A join only says that
 /// its children have the root that it states; whether it is ours is checked here, or by a seal.
 pub(super) fn check_top(file: &NodeFile, keys: &Keys) -> Result<(), AggregatorError> {
-    if file.statement.level != Level::Items {
+    // No lift or shrink states items; that its proof would not hold is not the point.
+    let leaf = matches!(file.kind, Kind::Lift { .. } | Kind::Shrink { .. });
+    if leaf || file.statement.level != Level::Items {
         return Err(rejected("it is about segments, and no whole file"));
     }
     if file.statement.allowed_root != keys.allowed(file.profile)?.root() {

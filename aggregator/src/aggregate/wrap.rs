@@ -12,9 +12,9 @@ use starkwright_prover::keccak_file::Val;
 use starkwright_prover::profile::Profile;
 
 use super::refuse_output;
-use super::verify::{NodeVerifiers, check_top};
+use super::verify::check_top;
 use crate::AggregatorError;
-use crate::node::{Circuits, Layers, Verifiers, keccak_heights};
+use crate::node::{Circuits, Layers, NodeVerifiers, Verifiers, keccak_heights};
 use crate::node_file::{Kind, NodeFile};
 use crate::statement::TreeStatement;
 

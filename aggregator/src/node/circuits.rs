@@ -1,7 +1,7 @@
 //! All circuits of a profile, set up as they are needed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use p3_air::symbolic::SymbolicExpressionExt;
 use p3_field::Algebra;
@@ -14,32 +14,9 @@ use starkwright_prover::profile::Profile;
 use super::keys::allowed;
 use super::{AllowedKeys, Close, Join, Keys, Layers, Lift, NodeKey, Seal, Shrink, Uniform, Wrap};
 use crate::AggregatorError;
+use crate::once::{Once, OnceMap};
 
 type F = KoalaBear;
-
-/// A value made at its first use.
-struct Once<T>(Mutex<Option<Arc<T>>>);
-
-impl<T> Once<T> {
-    const fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    /// The value; whoever comes while it is made waits for it.
-    fn get(
-        &self,
-        make: impl FnOnce() -> Result<T, AggregatorError>,
-    ) -> Result<Arc<T>, AggregatorError> {
-        // A poisoned lock holds a whole value, or none.
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = &*slot {
-            return Ok(Arc::clone(value));
-        }
-        let value = Arc::new(make()?);
-        *slot = Some(Arc::clone(&value));
-        Ok(value)
-    }
-}
 
 /// The two circuits through which a machine's proofs of one height enter a tree.
 pub struct Entrance<E: Extension<F>, B: Backend<F>>
@@ -51,9 +28,6 @@ where
     /// Brings it to the uniform shape.
     pub shrink: Shrink<E, B>,
 }
-
-/// Entrances by the base-2 logarithm of the leaf's height.
-type Entrances<E, B> = BTreeMap<usize, Arc<Once<Entrance<E, B>>>>;
 
 /// The circuits of one profile on a device. Each is set up at its first use, and must have the key that [`Keys`] has for
 /// it.
@@ -67,7 +41,8 @@ where
     uniform: Uniform,
     keys: Keys,
     allowed: AllowedKeys,
-    entrances: Mutex<Entrances<E, B>>,
+    /// By the base-2 logarithm of the leaf's height.
+    entrances: OnceMap<usize, Entrance<E, B>>,
     join: Once<Join<E, B>>,
     close: Once<Close<E, B>>,
     seal: Once<Seal<E, B>>,
@@ -108,7 +83,7 @@ where
             uniform: uniform::<E>(layers, heights)?,
             keys,
             allowed,
-            entrances: Mutex::default(),
+            entrances: OnceMap::new(),
             join: Once::new(),
             close: Once::new(),
             seal: Once::new(),
@@ -145,18 +120,7 @@ where
         ) else {
             return Err(AggregatorError::UnknownKey);
         };
-        let slot = {
-            let mut entrances = self
-                .entrances
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(
-                entrances
-                    .entry(log_leaf)
-                    .or_insert_with(|| Arc::new(Once::new())),
-            )
-        };
-        slot.get(|| {
+        self.entrances.get(log_leaf, || {
             let entrance = entrance(&self.device, &self.layers, &self.uniform, log_leaf)?;
             check(lift_key, entrance.lift.node().key())?;
             check(shrink_key, entrance.shrink.node().key())?;

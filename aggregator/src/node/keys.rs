@@ -153,10 +153,14 @@ impl Keys {
     /// The key of a kind of node.
     ///
     /// # Errors
-    /// [`AggregatorError::UnknownKey`] for a shrink of a height without one; [`AggregatorError::NodeFile`] for a wrap, which
+    /// [`AggregatorError::UnknownKey`] for a lift or shrink of a height without one; [`AggregatorError::NodeFile`] for a wrap, which
     /// is no node.
     pub fn of_kind(&self, kind: Kind) -> Result<&NodeKey, AggregatorError> {
         match kind {
+            Kind::Lift { log_leaf } => self
+                .lifts
+                .get(&usize::from(log_leaf))
+                .ok_or(AggregatorError::UnknownKey),
             Kind::Shrink { log_leaf } => self
                 .shrinks
                 .get(&usize::from(log_leaf))
@@ -191,7 +195,8 @@ pub(super) fn allowed(
     AllowedKeys::new(&keys)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -16,6 +16,7 @@
 //!
 //! Public values of a node's proof are its statement's digest and the powers of two challenges ([`NodeProof::public_values`]).
 
+mod by_kind;
 mod child;
 mod circuits;
 mod close;
@@ -33,11 +34,13 @@ mod uniform;
 mod verifiers;
 mod wrap;
 
+pub(crate) use by_kind::NodeVerifiers;
 pub use circuits::{Circuits, Entrance, derive_keys, keccak_heights};
 pub use close::Close;
 pub use join::Join;
 pub use key::{AllowedKeys, KEY_TREE_DEPTH, NodeKey, Role};
 pub use keys::Keys;
+pub(crate) use keys::hex;
 pub use layers::{Layer, Layers};
 pub use lift::{Lift, tails};
 pub use proof::{NodeProof, NodeProver};

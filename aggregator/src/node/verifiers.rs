@@ -9,6 +9,8 @@ use starkwright_prover::challenger::Protocol;
 use starkwright_prover::prove::BatchVerifier;
 
 use super::circuits::uniform;
+use super::layers::Layer;
+use super::lift::leaf_tails;
 use super::uniform::blank_air;
 use super::{Keys, Layers, NodeKey, NodeProof, Uniform, WrapProof};
 use crate::AggregatorError;
@@ -61,6 +63,29 @@ impl Verifiers {
         )?)
     }
 
+    /// The verifier of a lift's proofs, for a machine's proofs whose tables have `2^log_leaf` rows.
+    ///
+    /// # Errors
+    /// As [`ProofShape::new`] and [`BatchVerifier::with_commitment`].
+    pub fn lift<E>(
+        &self,
+        log_leaf: usize,
+        key: &NodeKey,
+    ) -> Result<NodeVerifier<E>, AggregatorError>
+    where
+        E: Extension<F>,
+        Poseidon2Merkle: Protocol<F, E>,
+        SymbolicExpressionExt<F, E>: Algebra<E>,
+    {
+        let (air, (log_lift, lift)) = self.lift_table::<E>(log_leaf)?;
+        Ok(BatchVerifier::with_commitment(
+            lift,
+            vec![air],
+            vec![*log_lift],
+            MerkleCap::new(key.cap.clone()),
+        )?)
+    }
+
     /// The verifier of wraps.
     ///
     /// # Errors
@@ -96,14 +121,46 @@ impl Verifiers {
         WrapShape::new(&shape)
     }
 
+    /// The table of lifts of this height, and how it is proven.
+    pub(crate) fn lift_table<E>(
+        &self,
+        log_leaf: usize,
+    ) -> Result<(CircuitAir, &Layer), AggregatorError>
+    where
+        E: Extension<F>,
+        SymbolicExpressionExt<F, E>: Algebra<E>,
+    {
+        let tails = leaf_tails::<E>(log_leaf, &self.layers.leaf)?;
+        Ok((blank_air::<E>(&tails), &self.layers.lift))
+    }
+
+    /// The table of shrinks, joins and closes.
+    pub(crate) fn uniform_table<E: Extension<F>>(&self) -> (CircuitAir, &Layer) {
+        (self.uniform.air::<E>(), &self.layers.uniform)
+    }
+
+    /// The table of seals.
+    pub(crate) fn seal_table<E: Extension<F>>(&self) -> (CircuitAir, &Layer) {
+        let air = blank_air::<E>(&self.uniform.shape().tails());
+        (air, &self.layers.seal)
+    }
+
+    /// The table of wraps.
+    pub(crate) fn wrap_table<E>(&self) -> Result<(CircuitAir, &Layer), AggregatorError>
+    where
+        E: Extension<F>,
+        SymbolicExpressionExt<F, E>: Algebra<E>,
+    {
+        Ok((self.wrap_air::<E>()?, &self.layers.wrap))
+    }
+
     /// The table of wraps: a circuit has a flag for each short last block that its child's verification meets.
     fn wrap_air<E>(&self) -> Result<CircuitAir, AggregatorError>
     where
         E: Extension<F>,
         SymbolicExpressionExt<F, E>: Algebra<E>,
     {
-        let (log_seal, seal) = &self.layers.seal;
-        let seal_air = blank_air::<E>(&self.uniform.shape().tails());
+        let (seal_air, (log_seal, seal)) = self.seal_table::<E>();
         let shape = ProofShape::new::<E, _>(&[seal_air], &[*log_seal], seal)?;
         Ok(blank_air::<E>(&shape.tails()))
     }
