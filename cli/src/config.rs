@@ -1,7 +1,8 @@
 //! Settings: a flag before the environment before `starkwright.toml`.
 
 use std::fs;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use starkwright_hal::DeviceConfig;
@@ -18,22 +19,71 @@ const MAX_BYTES: u64 = 1 << 20;
 /// `starkwright.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct File {
+pub(crate) struct File {
     device: DeviceConfig,
+    /// How submitters and provers reach an aggregator.
+    pub(crate) fleet: LinkConfig,
+    /// How an aggregator runs.
+    pub(crate) aggregator: AggregatorConfig,
+    /// How a prover runs.
+    pub(crate) prover: ProverConfig,
+}
+
+/// `[fleet]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LinkConfig {
+    pub(crate) connect: Option<String>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) insecure: bool,
+}
+
+/// `[aggregator]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AggregatorConfig {
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) store: Option<String>,
+    pub(crate) proofs: Option<String>,
+    pub(crate) submit_token_file: Option<PathBuf>,
+    pub(crate) prover_token_file: Option<PathBuf>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) insecure: bool,
+    /// Seconds.
+    pub(crate) lease: Option<u64>,
+    pub(crate) max_open: Option<u64>,
+}
+
+/// `[prover]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ProverConfig {
+    pub(crate) name: Option<String>,
+    pub(crate) provers_per_device: Option<u16>,
+    /// Seconds.
+    pub(crate) drain: Option<u64>,
+    /// Seconds.
+    pub(crate) patience: Option<u64>,
 }
 
 /// The device settings, with the back end replaced where a flag or the environment names one.
 pub(crate) fn device(args: &ConfigArgs, backend: Option<&str>) -> Result<DeviceConfig, Failure> {
-    let mut config = match &args.config {
-        Some(path) => read(path)?,
-        None if Path::new(DEFAULT_FILE).is_file() => read(Path::new(DEFAULT_FILE))?,
-        None => File::default(),
-    }
-    .device;
+    let mut config = file(args)?.device;
     if let Some(backend) = backend {
         config.backend = backend.parse()?;
     }
     Ok(config)
+}
+
+/// All settings of the file.
+pub(crate) fn file(args: &ConfigArgs) -> Result<File, Failure> {
+    match &args.config {
+        Some(path) => read(path),
+        None if Path::new(DEFAULT_FILE).is_file() => read(Path::new(DEFAULT_FILE)),
+        None => Ok(File::default()),
+    }
 }
 
 fn read(path: &Path) -> Result<File, Failure> {

@@ -1,6 +1,7 @@
 //! Exit codes, and which failure ends with which.
 
 use starkwright_aggregator::AggregatorError;
+use starkwright_fleet::FleetError;
 use starkwright_hal::HalError;
 use starkwright_prover::ProverError;
 use starkwright_prover::proof_file::ProofFileError;
@@ -13,6 +14,12 @@ pub(crate) const INVALID: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// A device failed.
 pub(crate) const DEVICE: u8 = 3;
+/// A job is not done yet.
+pub(crate) const OPEN: u8 = 4;
+/// A job failed, or was called off.
+pub(crate) const FAILED: u8 = 5;
+/// The aggregator is out of reach, or refused the request.
+pub(crate) const REFUSED: u8 = 6;
 
 /// Why the command ends, and with which code.
 #[derive(Debug)]
@@ -36,6 +43,24 @@ impl From<HalError> for Failure {
             // The name given does not fit; no device has failed.
             HalError::NoSuchDevice { .. } | HalError::InvalidArgument { .. } => USAGE,
             _ => DEVICE,
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<FleetError> for Failure {
+    fn from(error: FleetError) -> Self {
+        let code = match &error {
+            FleetError::Unreachable { .. }
+            | FleetError::Refused { .. }
+            | FleetError::Quarantined { .. } => REFUSED,
+            FleetError::JobFailed { .. } => FAILED,
+            FleetError::Stopped { .. } => OPEN,
+            FleetError::Device { .. } => DEVICE,
+            _ => USAGE,
         };
         Self {
             code,

@@ -4,11 +4,13 @@
 //!  devices, bench   ─┐                        ┌─ hal        which device
 //!  prove, verify    ─┼─ args ─► config ─► device ─ kernels   OpenCL
 //!  aggregate, wrap  ─┤        (flag, env, file)├─ prover     what is proven
-//!  circuit          ─┘                        └─ aggregator many proofs, one proof
+//!  circuit          ─┤                        ├─ aggregator many proofs, one proof
+//!  aggregator, prover, submit, status, … ────────└─ fleet   many provers, one queue
 //! ```
 //!
 //! Exit codes: 0 done (for `verify`: valid and complete), 1 a proof is invalid or partial, or the run was interrupted,
-//! 2 bad usage, input or output, 3 a device failed.
+//! 2 bad usage, input or output, 3 a device failed, 4 a job is not done, 5 a job failed, 6 an aggregator is out of reach or
+//! refused.
 
 mod aggregate;
 mod args;
@@ -19,6 +21,7 @@ mod cpu_features;
 mod device;
 mod devices;
 mod exit;
+mod fleet;
 mod interrupt;
 mod memory;
 mod output;
@@ -48,6 +51,14 @@ fn main() -> ExitCode {
         Command::Aggregate(args) => aggregate::run(&args),
         Command::Wrap(args) => wrap::run(&args),
         Command::Circuit(args) => circuit::run(&args),
+        Command::Aggregator(args) => fleet::aggregator(&args),
+        Command::Prover(args) => fleet::prover(&args),
+        Command::Submit(args) => fleet::submit(&args),
+        Command::Status(args) => fleet::status(&args),
+        Command::Fetch(args) => fleet::fetch(&args),
+        Command::Cancel(args) => fleet::cancel(&args),
+        Command::Retry(args) => fleet::retry(&args),
+        Command::Provers(args) => fleet::provers(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

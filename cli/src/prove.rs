@@ -63,6 +63,9 @@ struct Proved {
 }
 
 fn keccak(args: &KeccakArgs) -> Result<u8, Failure> {
+    if let Some(provers) = args.provers {
+        return crate::fleet::prove(args, provers);
+    }
     let config = config::device(&args.config, args.backend.as_deref())?;
     let shape = SegmentShape::from_capacity(args.segment_blocks).ok_or_else(|| {
         let listed: Vec<String> = SegmentShape::all()

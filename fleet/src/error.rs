@@ -176,6 +176,14 @@ pub enum FleetError {
         /// Its last error.
         why: String,
     },
+    /// Work was stopped before it was done; what is proven is kept.
+    #[error("stopped with {done} of {all} tasks done; run it again with --resume")]
+    Stopped {
+        /// Tasks that are done.
+        done: u64,
+        /// All tasks.
+        all: u64,
+    },
     /// A part of this process ended although it should not have.
     #[error("internal: {why}")]
     Internal {

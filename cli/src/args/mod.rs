@@ -9,9 +9,18 @@ use starkwright_prover::profile::Profile;
 macro_rules! exit_codes {
     () => {
         "Exit codes: 0 done (verify: valid and complete), 1 proof invalid or partial, or the run was interrupted, \
-         2 bad usage, input or output, 3 device failure."
+         2 bad usage, input or output, 3 device failure, 4 job not done, 5 job failed, 6 aggregator unreachable or \
+         request refused."
     };
 }
+pub(crate) use exit_codes;
+
+mod fleet;
+
+pub(crate) use fleet::{
+    AggregatorArgs, FetchArgs, JobArgs, LinkArgs, ProverArgs, ProversArgs, StatusArgs, SubmitArgs,
+    SubmitKeccakArgs, Submitted,
+};
 
 /// Proves Plonky3 STARKs on any OpenCL device, with the same proof bytes from each, checked by stock Plonky3.
 #[derive(Debug, Parser)]
@@ -67,6 +76,41 @@ pub(crate) enum Command {
         starkwright circuit --profile conjectured100 --json\n  \
         starkwright circuit --write aggregator/keys\n\n", exit_codes!()))]
     Circuit(CircuitArgs),
+    /// Serves a fleet: keeps the queue and the proofs, hands tasks to provers, verifies every proof.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright aggregator\n  \
+        starkwright aggregator --listen 0.0.0.0:7070 --store postgres://queue.example/fleet --proofs s3://proofs/fleet \\\n    \
+        --tls-cert fleet.pem --tls-key fleet.key --submit-token-file submit.token --prover-token-file prover.token\n\n",
+        exit_codes!()))]
+    Aggregator(AggregatorArgs),
+    /// Proves for a fleet: dials an aggregator and does what it hands out, until told to stop.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright prover --backend opencl\n  \
+        starkwright prover --connect https://fleet.example:7070 --token-file prover.token --backend opencl:0\n\n\
+        Told to stop (SIGTERM), it finishes its task first; told again, it gives it back.\n\n", exit_codes!()))]
+    Prover(ProverArgs),
+    /// Submits a job to a fleet, and prints its id.
+    Submit(SubmitArgs),
+    /// Shows a fleet's jobs, or one of them: exit code 0 where it is done, 4 where it is open, 5 where it failed.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright status\n  \
+        starkwright status 0123456789abcdef0123456789abcdef --wait\n\n", exit_codes!()))]
+    Status(StatusArgs),
+    /// Fetches a job's proof.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright fetch 0123456789abcdef0123456789abcdef -o all.wrap\n\n", exit_codes!()))]
+    Fetch(FetchArgs),
+    /// Calls a job off.
+    #[command(after_help = exit_codes!())]
+    Cancel(JobArgs),
+    /// Queues a failed or cancelled job again; what is proven stays proven.
+    #[command(after_help = exit_codes!())]
+    Retry(JobArgs),
+    /// Lists a fleet's provers, or lets a quarantined one work again.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright provers\n  \
+        starkwright provers --release host-1\n\n", exit_codes!()))]
+    Provers(ProversArgs),
     /// Measures devices against Plonky3 on the CPU, in one run.
     #[command(after_help = "Examples:\n  \
         starkwright bench --quick\n  \
@@ -143,6 +187,9 @@ pub(crate) struct KeccakArgs {
     /// Go on where an interrupted run stopped.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Start a private fleet of this many provers on this host, and end with one wrapped proof.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) provers: Option<u16>,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,0 +1,259 @@
+//! `starkwright status`, `fetch`, `cancel`, `retry`, `provers`.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use starkwright_fleet::client::Client;
+use starkwright_fleet::store::{JobState, JobView};
+use starkwright_fleet::task::JobId;
+
+use super::settings;
+use crate::args::{FetchArgs, JobArgs, LinkArgs, ProversArgs, StatusArgs};
+use crate::exit::{DONE, FAILED, Failure, OPEN};
+use crate::output;
+
+/// A running request, and the client that it is made with.
+fn with_client<T>(
+    link: &LinkArgs,
+    request: impl AsyncFnOnce(Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let address = settings::address(link)?;
+    settings::runtime()?.block_on(async { request(Client::new(&address)?).await })
+}
+
+fn id(text: &str) -> Result<JobId, Failure> {
+    Ok(text.parse()?)
+}
+
+const fn code(state: JobState) -> u8 {
+    match state {
+        JobState::Done => DONE,
+        JobState::Open => OPEN,
+        JobState::Failed | JobState::Cancelled => FAILED,
+    }
+}
+
+pub(crate) fn status(args: &StatusArgs) -> Result<u8, Failure> {
+    let Some(text) = &args.id else {
+        let jobs = with_client(&args.link, async |client| {
+            Ok(client.jobs(None, args.limit).await?)
+        })?;
+        if args.json {
+            output::json(&jobs)?;
+        } else {
+            jobs.iter().for_each(line);
+        }
+        return Ok(DONE);
+    };
+    let id = id(text)?;
+    let job = with_client(&args.link, async |client| {
+        if !args.wait {
+            return Ok(client.job(id).await?);
+        }
+        let bar = if args.json {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(0)
+        };
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {elapsed} elapsed, {msg}")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(500));
+        let job = client
+            .wait(id, Duration::from_secs(600), |job| {
+                bar.set_length(job.tasks.all());
+                bar.set_position(job.tasks.done);
+                bar.set_message(format!("{} running", job.tasks.leased));
+            })
+            .await?;
+        bar.finish_and_clear();
+        Ok(job)
+    })?;
+    if args.json {
+        output::json(&job)?;
+    } else {
+        describe(&job);
+    }
+    Ok(code(job.state))
+}
+
+fn line(job: &JobView) {
+    println!(
+        "{}  {:9}  {:>6}/{:<6}  items {}..{}  {}",
+        job.id,
+        job.state.name(),
+        job.tasks.done,
+        job.tasks.all(),
+        job.first,
+        job.first.saturating_add(job.count),
+        job.machine.name
+    );
+}
+
+fn describe(job: &JobView) {
+    println!("job       {} ({})", job.id, job.state.name());
+    println!("machine   {}", job.machine);
+    println!(
+        "items     {} to {}",
+        job.first,
+        job.first.saturating_add(job.count.saturating_sub(1))
+    );
+    println!(
+        "tasks     {} done, {} running, {} ready, {} waiting, {} failed",
+        job.tasks.done, job.tasks.leased, job.tasks.ready, job.tasks.waiting, job.tasks.failed
+    );
+    if let Some(ended) = job.ended {
+        let seconds = ended.saturating_sub(job.submitted) as f64 / 1000.0;
+        println!("time      {seconds:.2} s from submission to end");
+    }
+    if let Some(result) = &job.result {
+        println!("proof     {}", output::bytes(result.bytes));
+    }
+    if !job.error.is_empty() {
+        println!("error     {}", job.error);
+    }
+}
+
+/// The object that `fetch --json` prints.
+#[derive(Debug, Serialize)]
+struct Fetched {
+    id: JobId,
+    output: String,
+    proof_bytes: u64,
+}
+
+pub(crate) fn fetch(args: &FetchArgs) -> Result<u8, Failure> {
+    let id = id(&args.id)?;
+    let fetched = with_client(&args.link, async |client| {
+        let job = client.job(id).await?;
+        match job.state {
+            JobState::Done => Ok(client.fetch(id, &args.output).await?),
+            state => Err(Failure {
+                code: code(state),
+                message: match state {
+                    JobState::Failed => format!("job {id} failed: {}", job.error),
+                    JobState::Cancelled => format!("job {id} was cancelled"),
+                    _ => format!(
+                        "job {id} is not done: {} of {} tasks are",
+                        job.tasks.done,
+                        job.tasks.all()
+                    ),
+                },
+            }),
+        }
+    })?;
+    if args.json {
+        output::json(&Fetched {
+            id,
+            output: args.output.display().to_string(),
+            proof_bytes: fetched,
+        })?;
+    } else {
+        println!("proof     {}", output::bytes(fetched));
+    }
+    Ok(DONE)
+}
+
+/// The object that `cancel --json` and `retry --json` print.
+#[derive(Debug, Serialize)]
+struct Changed {
+    id: JobId,
+    state: &'static str,
+}
+
+fn change(
+    args: &JobArgs,
+    state: JobState,
+    request: impl AsyncFnOnce(Client, JobId) -> Result<(), Failure>,
+) -> Result<u8, Failure> {
+    let id = id(&args.id)?;
+    with_client(&args.link, async |client| request(client, id).await)?;
+    if args.json {
+        output::json(&Changed {
+            id,
+            state: state.name(),
+        })?;
+    } else {
+        println!("job {id} is {}", state.name());
+    }
+    Ok(DONE)
+}
+
+pub(crate) fn cancel(args: &JobArgs) -> Result<u8, Failure> {
+    change(args, JobState::Cancelled, async |client, id| {
+        Ok(client.cancel(id).await?)
+    })
+}
+
+pub(crate) fn retry(args: &JobArgs) -> Result<u8, Failure> {
+    change(args, JobState::Open, async |client, id| {
+        Ok(client.retry(id).await?)
+    })
+}
+
+/// An element of the array that `provers --json` prints.
+#[derive(Debug, Serialize)]
+struct ProverRow {
+    name: String,
+    device: String,
+    memory: u64,
+    machines: Vec<String>,
+    leased: u64,
+    done: u64,
+    refused: u32,
+    quarantined: String,
+    seen_s_ago: f64,
+}
+
+pub(crate) fn provers(args: &ProversArgs) -> Result<u8, Failure> {
+    if let Some(name) = &args.release {
+        with_client(&args.link, async |client| {
+            Ok(client.release_prover(name).await?)
+        })?;
+        if args.json {
+            output::json(&serde_json::json!({ "released": name }))?;
+        } else {
+            println!("prover {name} may work again");
+        }
+        return Ok(DONE);
+    }
+    let (provers, now) = with_client(&args.link, async |client| Ok(client.provers().await?))?;
+    let rows = provers.into_iter().map(|prover| ProverRow {
+        name: prover.name,
+        device: prover.device,
+        memory: prover.memory,
+        machines: prover
+            .machines
+            .iter()
+            .map(|machine| format!("{} {}", machine.name, machine.version))
+            .collect(),
+        leased: prover.leased,
+        done: prover.done,
+        refused: prover.refused,
+        quarantined: prover.quarantined,
+        seen_s_ago: now.saturating_sub(prover.seen_ms) as f64 / 1000.0,
+    });
+    let rows: Vec<ProverRow> = rows.collect();
+    if args.json {
+        output::json(&rows)?;
+        return Ok(DONE);
+    }
+    for row in rows {
+        let state = match (row.quarantined.is_empty(), row.leased) {
+            (false, _) => "quarantined",
+            (true, 0) => "idle",
+            (true, _) => "proving",
+        };
+        println!(
+            "{:20}  {state:11}  {:>6} done  seen {:.0} s ago  {}",
+            row.name, row.done, row.seen_s_ago, row.device
+        );
+        if !row.quarantined.is_empty() {
+            println!("{:20}  {}", "", row.quarantined);
+        }
+    }
+    Ok(DONE)
+}
