@@ -7,6 +7,7 @@ mod error;
 pub mod keccak;
 pub mod link;
 pub mod machine;
+pub mod point;
 pub mod private;
 pub mod protocol;
 pub mod prover;

@@ -18,6 +18,7 @@ use crate::blobs::Blobs;
 use crate::client::Client;
 use crate::link::Address;
 use crate::machine::{Machine, TaskProver};
+use crate::point::Points;
 use crate::prover::{Activity, ProverSettings, prove_for};
 use crate::store::{JobState, JobStore, JobView};
 use crate::task::JobId;
@@ -109,6 +110,7 @@ pub async fn prove_privately(
                 patience: Duration::from_secs(30),
                 drain: Duration::from_secs(600),
                 release: env!("CARGO_PKG_VERSION").to_owned(),
+                points: Points::default(),
             };
             let (address, prover) = (address(&provers), Arc::clone(&job.prover));
             let (stopped, watch) = (stopped.clone(), Arc::clone(&watch));

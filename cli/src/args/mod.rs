@@ -13,7 +13,6 @@ macro_rules! exit_codes {
          request refused."
     };
 }
-pub(crate) use exit_codes;
 
 mod fleet;
 

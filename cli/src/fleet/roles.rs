@@ -10,6 +10,7 @@ use starkwright_fleet::aggregator::{Aggregator, Settings, Tls, Tokens, check_exp
 use starkwright_fleet::blobs::Blobs;
 use starkwright_fleet::keccak::{KeccakMachine, KeccakProver};
 use starkwright_fleet::machine::{MachineError, TaskProver};
+use starkwright_fleet::point::Points;
 use starkwright_fleet::prover::{ProverReport, ProverSettings, prove_for};
 use starkwright_fleet::store::{Limits, open_store};
 use starkwright_hal::Backend;
@@ -224,6 +225,7 @@ pub(crate) fn prover(args: &ProverArgs) -> Result<u8, Failure> {
                 patience,
                 drain,
                 release: env!("CARGO_PKG_VERSION").to_owned(),
+                points: Points::default(),
             };
             let (address, prover, stopped) =
                 (address.clone(), Arc::clone(&prover), stopped.clone());

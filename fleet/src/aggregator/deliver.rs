@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Aggregator;
 use crate::FleetError;
 use crate::machine::MachineError;
+use crate::point::Point;
 use crate::store::{Completed, JobState, Proof, Refusal};
 use crate::task::TaskId;
 
@@ -51,6 +52,8 @@ impl Aggregator {
         bytes: Bytes,
         seconds: f64,
     ) -> Result<Delivered, FleetError> {
+        let points = &self.settings.points;
+        points.meet(Point::Arrived);
         let (machine, state, spec) = self.store.task(task).await?;
         if state == JobState::Cancelled || state == JobState::Failed {
             return Ok(Delivered::Closed(state));
@@ -71,7 +74,9 @@ impl Aggregator {
                 "the verifier ended: {error}"
             )))
         });
+        points.meet(Point::Verified);
         let blob = self.blobs.put(bytes).await?;
+        points.meet(Point::Stored);
         if let Err(error) = verified {
             let refusal = Refusal {
                 task,
@@ -98,7 +103,9 @@ impl Aggregator {
                 0.0
             },
         };
-        Ok(match self.store.complete(task, &proof).await? {
+        let completed = self.store.complete(task, &proof).await?;
+        points.meet(Point::Booked);
+        Ok(match completed {
             Completed::Accepted { ready, job_done } => {
                 tracing::debug!(%task, prover, seconds, ready, "proof accepted");
                 self.wake(u64::from(ready));

@@ -26,6 +26,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::FleetError;
 use crate::blobs::Blobs;
 use crate::machine::Machine;
+use crate::point::Points;
 use crate::store::{JobState, JobStore, JobView};
 use crate::task::{JobId, MachineId};
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Who may ask.
     pub tokens: Tokens,
+    /// Told of moments at which a crash matters: for tests.
+    pub points: Points,
 }
 
 impl Default for Settings {
@@ -60,6 +63,7 @@ impl Default for Settings {
             keep: Duration::from_secs(7 * 24 * 3600),
             grace: Duration::from_secs(24 * 3600),
             tokens: Tokens::default(),
+            points: Points::default(),
         }
     }
 }

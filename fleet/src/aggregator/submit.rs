@@ -7,6 +7,7 @@ use super::Aggregator;
 use crate::FleetError;
 use crate::blobs::Blobs;
 use crate::machine::Inputs;
+use crate::point::Point;
 use crate::protocol::{MAX_INPUTS, MAX_PAYLOAD, unprovable};
 use crate::store::{JobState, Submitted};
 use crate::task::{Blob, JobId, MachineId, NewJob};
@@ -92,7 +93,9 @@ impl Aggregator {
         let tasks = job.tasks.len() as u64;
         let ready = job.tasks.iter().filter(|task| task.children.is_empty());
         let ready = ready.count() as u64;
+        self.settings.points.meet(Point::Planned);
         let submitted = self.store.submit(&job).await?;
+        self.settings.points.meet(Point::Queued);
         if submitted == Submitted::New {
             tracing::info!(job = %id, tasks, "queued");
             self.wake(ready);

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::jobs::Chunks;
 use super::{Aggregator, Delivered};
 use crate::FleetError;
+use crate::point::Point;
 use crate::protocol::wire::deliver_reply::Outcome;
 use crate::protocol::wire::work_server::Work;
 use crate::protocol::{PROTOCOL, Wire, lease, name, required, text, to_status, wire};
@@ -41,6 +42,9 @@ impl Aggregator {
                 return Ok(None);
             }
             let claim = self.store.claim(prover, self.settings.lease).await?;
+            if claim.is_some() {
+                self.settings.points.meet(Point::Leased);
+            }
             let now = Instant::now();
             if claim.is_some() || now >= until {
                 return Ok(claim);

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::FleetError;
 use crate::link::{Address, Link};
 use crate::machine::{MachineError, TaskProver};
+use crate::point::{Point, Points};
 use crate::protocol::wire::deliver_reply::Outcome;
 use crate::protocol::wire::work_client::WorkClient;
 use crate::protocol::{CHUNK, MAX_MESSAGE, PROTOCOL, Wire, from_status, lease_to_wire, name, wire};
@@ -42,6 +43,8 @@ pub struct ProverSettings {
     pub drain: Duration,
     /// What the software calls itself.
     pub release: String,
+    /// Told of moments at which a crash matters: for tests.
+    pub points: Points,
 }
 
 /// What a prover is at.
@@ -202,6 +205,7 @@ impl Session {
 
     async fn take(&mut self, claim: &Claim) -> Result<(), FleetError> {
         let kind = claim.spec.kind.clone();
+        self.settings.points.meet(Point::Claimed);
         (self.watcher)(Activity::Proving { kind: kind.clone() });
         let mut stop = self.stop.clone();
         let drain = self.settings.drain;
@@ -218,7 +222,9 @@ impl Session {
         };
         match ended {
             Ended::Proof(proof, seconds) => {
+                self.settings.points.meet(Point::Proven);
                 self.deliver(claim, proof, seconds).await?;
+                self.settings.points.meet(Point::Acknowledged);
                 (self.watcher)(Activity::Delivered { kind });
                 Ok(())
             }
@@ -271,6 +277,7 @@ impl Session {
             Ok(fetched) => fetched,
             Err(error) => return Ended::Failed(MachineError::Input(error.to_string())),
         };
+        self.settings.points.meet(Point::Fetched);
         let spec = claim.spec.clone();
         let proving = tokio::task::spawn_blocking(move || {
             let start = Instant::now();

@@ -18,6 +18,7 @@
 //! - a task is ready exactly when all its children are done and it is neither leased nor done.
 
 mod memory;
+mod sql;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::FleetError;
 use crate::task::{Blob, BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
 
 pub use memory::MemoryStore;
+pub use sql::{SqlStore, open_store};
 
 /// What bounds a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,18 +52,18 @@ impl Default for Limits {
     }
 }
 
-/// A state of a job.
+/// A state of a job. The numbers are the databases'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
     /// Tasks are to be done.
-    Open,
+    Open = 0,
     /// Its proof is there.
-    Done,
+    Done = 1,
     /// A task was tried too often.
-    Failed,
+    Failed = 2,
     /// Somebody called it off.
-    Cancelled,
+    Cancelled = 3,
 }
 
 impl JobState {
@@ -80,20 +82,20 @@ impl JobState {
     }
 }
 
-/// A state of a task.
+/// A state of a task. The numbers are the databases'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     /// A child's proof is missing.
-    Waiting,
+    Waiting = 0,
     /// Anybody may claim it.
-    Ready,
+    Ready = 1,
     /// Somebody works on it.
-    Leased,
+    Leased = 2,
     /// Its proof is there.
-    Done,
+    Done = 3,
     /// It was tried too often.
-    Failed,
+    Failed = 4,
 }
 
 impl TaskState {
@@ -534,15 +536,4 @@ pub trait JobStore: Send + Sync {
     /// # Errors
     /// The store's.
     async fn now(&self) -> Result<i64, FleetError>;
-}
-
-/// TEMPORARY until the database's store is merged.
-///
-/// # Errors
-/// None.
-pub async fn open_store(
-    _url: &str,
-    limits: Limits,
-) -> Result<std::sync::Arc<dyn JobStore>, FleetError> {
-    Ok(std::sync::Arc::new(MemoryStore::new(limits)))
 }

@@ -11,6 +11,7 @@ use starkwright_fleet::blobs::Blobs;
 use starkwright_fleet::client::Client;
 use starkwright_fleet::link::Address;
 use starkwright_fleet::machine::{Machine, TaskProver};
+use starkwright_fleet::point::Points;
 use starkwright_fleet::prover::{Activity, ProverReport, ProverSettings, prove_for};
 use starkwright_fleet::store::{JobStore, Limits, MemoryStore};
 use starkwright_fleet::task::{JobId, MachineId};
@@ -72,6 +73,16 @@ impl Fleet {
             })
         };
         let machines = versions.iter().map(toy).collect();
+        Self::start_with(store, blobs, machines, settings, address).await
+    }
+
+    pub async fn start_with(
+        store: Arc<dyn JobStore>,
+        blobs: Blobs,
+        machines: Vec<Arc<dyn Machine>>,
+        settings: Settings,
+        address: &str,
+    ) -> Self {
         let aggregator = Aggregator::new(store, blobs, machines, settings).unwrap();
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -141,6 +152,7 @@ impl Prover {
             patience: Duration::from_secs(10),
             drain: Duration::from_secs(10),
             release: "test".to_owned(),
+            points: Points::default(),
         };
         let activities = Arc::new(std::sync::Mutex::new(Vec::new()));
         let seen = Arc::clone(&activities);

@@ -8,4 +8,6 @@
 )]
 
 pub mod fleet;
+pub mod postgres;
+pub mod tiny;
 pub mod toy;

@@ -1,0 +1,187 @@
+//! Jobs into the queue, and back into it.
+
+use std::collections::BTreeSet;
+
+use super::tx::{Tx, Value, int, ordered, unsigned, values};
+use crate::FleetError;
+use crate::store::sql::view::job_state;
+use crate::store::{JobState, Submitted, TaskState};
+use crate::task::{JobId, MachineId, NewJob, TaskSpec};
+
+/// Rows in one statement: databases bound a statement's values, SQLite by 32,766.
+const ROWS: usize = 500;
+
+/// How a machine is written in `tasks`.
+pub(super) fn machine_key(machine: &MachineId) -> String {
+    machine.to_string()
+}
+
+/// Whether so many more open tasks fit under the cap. Nobody else adds any until this transaction ends.
+async fn room(tx: &mut Tx<'_>, more: u64, cap: u64) -> Result<(), FleetError> {
+    if let Some(lock) = tx.dialect.lock() {
+        tx.rows("lock the queue", lock, Vec::new()).await?;
+    }
+    let sql = "SELECT CAST(COALESCE(SUM(total - done), 0) AS BIGINT) FROM jobs WHERE state = $1";
+    let open = JobState::Open as i64;
+    let row = tx.row("count open tasks", sql, values![open]).await?;
+    let open = row.as_ref().map_or(Ok(0), |row| unsigned(row, 0))?;
+    if open.saturating_add(more) > cap {
+        return Err(FleetError::Full { open, more, cap });
+    }
+    Ok(())
+}
+
+pub(super) async fn submit(
+    tx: &mut Tx<'_>,
+    new: &NewJob,
+    cap: u64,
+) -> Result<Submitted, FleetError> {
+    let id = new.id.to_string();
+    // The lock first: of two that submit the same job at a time, the second one finds it.
+    let fits = room(tx, new.tasks.len() as u64, cap).await;
+    let sql = "SELECT state FROM jobs WHERE id = $1";
+    let known = tx.row("look up a job", sql, values![id.as_str()]).await?;
+    if let Some(row) = known {
+        return Ok(Submitted::Known(job_state(int(&row, 0)?)?));
+    }
+    fits?;
+    let now = tx.now().await?;
+    let sql = "INSERT INTO jobs (id, machine, version, payload, stream, first, count, priority, state, submitted, error, \
+        trace, archived, total, done) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, 0, $12, 0)";
+    let head = values![
+        id.as_str(),
+        new.machine.name.as_str(),
+        new.machine.version.as_str(),
+        new.payload.as_slice(),
+        new.stream.as_str(),
+        ordered(new.first),
+        new.count,
+        i64::from(new.priority),
+        JobState::Open as i64,
+        now,
+        new.trace.as_str(),
+        new.tasks.len() as u64,
+    ];
+    tx.run("queue a job", sql, head).await?;
+    let sql = "SELECT sequence FROM jobs WHERE id = $1";
+    let row = tx.row("queue a job", sql, values![id.as_str()]).await?;
+    let sequence = row.as_ref().map_or(Ok(0), |row| int(row, 0))?;
+    let inputs: Vec<Vec<Value>> = new
+        .inputs
+        .iter()
+        .zip(0u32..)
+        .map(|(blob, at)| values![id.as_str(), at, blob.hash.to_string(), blob.bytes])
+        .collect();
+    insert(tx, "inputs (job, position, hash, bytes)", inputs).await?;
+    for (number, chunk) in new.tasks.chunks(ROWS).enumerate() {
+        let from = number * ROWS;
+        let rows = chunk.iter().enumerate();
+        let rows = rows.map(|(at, task)| task_row(new, &id, sequence, from + at, task));
+        insert(tx, TASK_COLUMNS, rows.collect()).await?;
+        let mut edges = Vec::new();
+        for (at, task) in chunk.iter().enumerate() {
+            for (&child, position) in task.children.iter().zip(0u32..) {
+                edges.push(values![id.as_str(), (from + at) as u64, position, child]);
+            }
+        }
+        insert(tx, "edges (job, parent, position, child)", edges).await?;
+    }
+    Ok(Submitted::New)
+}
+
+const TASK_COLUMNS: &str = "tasks (job, number, machine, kind, owner, level, idx, cnt, circuit, input, input_blob, \
+    input_offset, input_bytes, payload, memory, work, behind_priority, behind_urgency, first, sequence, missing, live, state, \
+    attempts, token, prover, expires, failed_by)";
+
+fn task_row(new: &NewJob, id: &str, sequence: i64, number: usize, task: &TaskSpec) -> Vec<Value> {
+    let children: BTreeSet<u32> = task.children.iter().copied().collect();
+    let state = match children.len() {
+        0 => TaskState::Ready,
+        _ => TaskState::Waiting,
+    };
+    let input = task.input;
+    let clamp = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    values![
+        id,
+        number as u64,
+        machine_key(&new.machine),
+        task.kind.as_str(),
+        task.place.owner,
+        task.place.level,
+        task.place.index,
+        task.place.count,
+        task.circuit.as_str(),
+        input.map_or_else(String::new, |input| input.blob.hash.to_string()),
+        input.map_or(0, |input| input.blob.bytes),
+        input.map_or(0, |input| input.offset),
+        input.map_or(0, |input| input.bytes),
+        task.payload.as_slice(),
+        ordered(task.memory),
+        clamp(task.work),
+        -i64::from(new.priority),
+        -i64::from(task.urgency),
+        ordered(new.first),
+        sequence,
+        children.len() as u64,
+        1i64,
+        state as i64,
+        0i64,
+        0i64,
+        "",
+        0i64,
+        "",
+    ]
+}
+
+/// Inserts rows of equal length, many at a time.
+async fn insert(tx: &mut Tx<'_>, into: &str, rows: Vec<Vec<Value>>) -> Result<(), FleetError> {
+    for chunk in rows.chunks(ROWS) {
+        let mut sql = format!("INSERT INTO {into} VALUES ");
+        let mut at = 0;
+        for (number, row) in chunk.iter().enumerate() {
+            sql.push_str(if number == 0 { "(" } else { ", (" });
+            for column in 0..row.len() {
+                at += 1;
+                sql.push_str(&format!("{}${at}", if column == 0 { "" } else { ", " }));
+            }
+            sql.push(')');
+        }
+        tx.run("queue tasks", sql, chunk.concat()).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn retry(tx: &mut Tx<'_>, id: JobId, cap: u64) -> Result<(), FleetError> {
+    let lock = tx.dialect.for_update();
+    let sql = format!("SELECT state, archived, total - done FROM jobs WHERE id = $1{lock}");
+    let row = tx
+        .row("look up a job", sql, values![id.to_string()])
+        .await?;
+    let row = row.ok_or(FleetError::UnknownJob { id })?;
+    let (state, archived) = (job_state(int(&row, 0)?)?, int(&row, 1)? != 0);
+    if !matches!(state, JobState::Failed | JobState::Cancelled) || archived {
+        return Err(FleetError::State {
+            id,
+            state: if archived { "archived" } else { state.name() },
+        });
+    }
+    room(tx, unsigned(&row, 2)?, cap).await?;
+    let sql = "UPDATE jobs SET state = $1, ended = NULL, error = '' WHERE id = $2";
+    let open = JobState::Open as i64;
+    tx.run("queue a job", sql, values![open, id.to_string()])
+        .await?;
+    let sql = "UPDATE tasks SET live = 1, attempts = 0, state = CASE WHEN state = $1 THEN $2 ELSE state END \
+        WHERE job = $3 AND state <> $4";
+    let (failed, ready, done) = (
+        TaskState::Failed as i64,
+        TaskState::Ready as i64,
+        TaskState::Done as i64,
+    );
+    tx.run(
+        "queue tasks",
+        sql,
+        values![failed, ready, id.to_string(), done],
+    )
+    .await?;
+    Ok(())
+}
