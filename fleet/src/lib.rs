@@ -11,6 +11,7 @@ pub mod point;
 pub mod private;
 pub mod protocol;
 pub mod prover;
+pub mod simulate;
 pub mod store;
 pub mod task;
 

@@ -21,7 +21,9 @@ fn bin() -> Option<PathBuf> {
     }
     folders.into_iter().find(|folder| {
         let is_there = |name: &str| folder.join(name).is_file();
-        ["initdb", "postgres", "pg_ctl", "createdb"].into_iter().all(is_there)
+        ["initdb", "postgres", "pg_ctl", "createdb"]
+            .into_iter()
+            .all(is_there)
     })
 }
 
