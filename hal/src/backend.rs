@@ -34,6 +34,10 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Sets the counters to zero. The peak stays: it is the largest since the device was opened.
     fn reset_statistics(&self);
 
+    /// Frees memory of the host that is kept for later operations: the host is about to need more of its own. Does
+    /// nothing where none is kept.
+    fn trim(&self) {}
+
     /// Whether every allocation from now on is filled with words that are no field elements, so that output which a
     /// kernel leaves unwritten is found out. Does nothing where no allocation is ever handed out unwritten.
     fn set_poison(&self, _on: bool) {}
@@ -249,6 +253,22 @@ pub trait LdeOps<F: HalField>: Buffers<F> {
         added_bits: usize,
         shift: F,
     ) -> Result<Self::Matrix, HalError>;
+
+    /// [`Buffers::upload_to`], then [`Self::coset_lde`], which is what is provided: a device may put the evaluations into
+    /// the memory of the result, and give the host's memory back before the extension needs more.
+    ///
+    /// # Errors
+    /// As both.
+    fn extend(
+        &self,
+        evaluations: RowMajorMatrix<F>,
+        placement: Placement,
+        added_bits: usize,
+        shift: F,
+    ) -> Result<Self::Matrix, HalError> {
+        let evaluations = self.upload_to(evaluations, placement)?;
+        self.coset_lde(evaluations, added_bits, shift)
+    }
 
     /// Values over the subgroup `H` from coefficients; natural order on both sides.
     ///

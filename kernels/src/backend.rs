@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use p3_matrix::dense::RowMajorMatrix;
 use starkwright_hal::{
     Buffers, Caps, Commitment, Device, DeviceKind, DeviceMatrix, Evaluation, Extension, FriOps,
-    HalError, HalField, KernelTime, LdeOps, MerkleOps, MerkleScheme, MultiProof, Operation, Puzzle,
-    Reduction, Rows, Statistics, check_commit,
+    HalError, HalField, KernelTime, LdeOps, MerkleOps, MerkleScheme, MultiProof, Operation,
+    Placement, Puzzle, Reduction, Rows, Statistics, check_commit,
 };
 
 use crate::ops::merkle::Tree;
@@ -125,6 +125,14 @@ impl Device for OpenCl {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = self.runtime.statistics();
     }
 
+    fn trim(&self) {
+        if self.runtime.info().host_unified {
+            // Commands that have not ended hold their buffers.
+            self.runtime.settle();
+            self.runtime.trim();
+        }
+    }
+
     fn set_poison(&self, on: bool) {
         self.runtime.set_poison(on);
     }
@@ -232,6 +240,20 @@ impl<F: HalField + Word> LdeOps<F> for OpenCl {
             return Err(HalError::invalid("coset_lde", "the shift is zero"));
         }
         lde::coset_lde(&self.runtime, &evaluations, added_bits, shift)
+    }
+
+    fn extend(
+        &self,
+        evaluations: RowMajorMatrix<F>,
+        _placement: Placement,
+        added_bits: usize,
+        shift: F,
+    ) -> Result<Matrix, HalError> {
+        if shift.is_zero() {
+            return Err(HalError::invalid("coset_lde", "the shift is zero"));
+        }
+        let RowMajorMatrix { values, width, .. } = evaluations;
+        lde::extend(&self.runtime, values, width, added_bits, shift)
     }
 
     fn dft(&self, coefficients: Matrix) -> Result<Matrix, HalError> {

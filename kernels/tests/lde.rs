@@ -21,7 +21,7 @@ use p3_matrix::dense::RowMajorMatrix;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use starkwright_hal::{HalError, HalField};
-use starkwright_kernels::ops::lde::{coset_lde, dft, idft};
+use starkwright_kernels::ops::lde::{coset_lde, dft, extend, idft};
 use starkwright_kernels::{Matrix, Options, Runtime, Variant, Word};
 
 /// One device in one variant, with its own largest allocation and with a small one.
@@ -146,6 +146,7 @@ fn check<F: HalField + Word>(case: &Case) {
         seed,
     } = *case;
     let input = RowMajorMatrix::new(elements::<F>(seed, width << log_height), width);
+    let words = input.values.clone();
     let want: Vec<u32> = expected(input.clone(), transform)
         .values
         .iter()
@@ -166,18 +167,24 @@ fn check<F: HalField + Word>(case: &Case) {
             rt.variant().name(),
             F::NAME
         );
-        let device = Matrix::adopt(rt, input.values.clone(), width).expect("the input fits");
-        let got =
-            run::<F>(rt, &device, transform).unwrap_or_else(|e| panic!("{on}: {case:?}: {e}"));
-        assert_eq!((got.width, got.height * width), (width, want.len()));
-        let got = got.read_vec::<u32>(rt).expect("the device answers");
-        let differ = got.iter().zip(&want).filter(|(a, b)| a != b).count();
-        let first = got.iter().zip(&want).position(|(a, b)| a != b);
-        assert!(
-            first.is_none(),
-            "{on}: {case:?}: {differ} of {} words differ, first {first:?}",
-            want.len()
-        );
+        let device = Matrix::adopt(rt, words.clone(), width).expect("the input fits");
+        let mut results = vec![run::<F>(rt, &device, transform)];
+        if let Transform::CosetLde { added_bits, shift } = transform {
+            let shift = F::from_u32(shift);
+            results.push(extend(rt, words.clone(), width, added_bits, shift));
+        }
+        for got in results {
+            let got = got.unwrap_or_else(|e| panic!("{on}: {case:?}: {e}"));
+            assert_eq!((got.width, got.height * width), (width, want.len()));
+            let got = got.read_vec::<u32>(rt).expect("the device answers");
+            let differ = got.iter().zip(&want).filter(|(a, b)| a != b).count();
+            let first = got.iter().zip(&want).position(|(a, b)| a != b);
+            assert!(
+                first.is_none(),
+                "{on}: {case:?}: {differ} of {} words differ, first {first:?}",
+                want.len()
+            );
+        }
     }
 }
 
@@ -322,6 +329,27 @@ fn nothing_stays_on_the_device() {
             drop(out);
             assert_eq!(rt.statistics().live_bytes, before);
         }
+    }
+}
+
+/// Rows that come from the host are extended in the result's memory: nothing else is allocated but tables, and scratch
+/// memory for lanes that are not aligned.
+#[test]
+fn rows_from_the_host_take_no_memory_beside_the_result() {
+    for bench in benches() {
+        let rt = &bench.whole;
+        let before = rt.statistics().live_bytes;
+        let rows = elements::<KoalaBear>(6, 24 << 11);
+        let out = extend(rt, rows, 24, 2, KoalaBear::GENERATOR).unwrap();
+        rt.finish().unwrap();
+        let result = (4 * 24) << 13;
+        let statistics = rt.statistics();
+        assert_eq!(statistics.live_bytes - before, result);
+        let scratch = (4 * 32) << 13;
+        let tables = 1 << 16;
+        assert!(tables < result / 4 && statistics.peak_bytes < before + result + scratch + tables);
+        drop(out);
+        assert_eq!(rt.statistics().live_bytes, before);
     }
 }
 

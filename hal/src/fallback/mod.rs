@@ -292,6 +292,11 @@ impl<P: Device, C: Device> Device for Fallback<P, C> {
         self.counters.bytes.store(0, Ordering::Relaxed);
     }
 
+    fn trim(&self) {
+        self.primary.trim();
+        self.secondary.trim();
+    }
+
     fn set_poison(&self, on: bool) {
         self.primary.set_poison(on);
         self.secondary.set_poison(on);

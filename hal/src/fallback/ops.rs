@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use p3_matrix::dense::RowMajorMatrix;
+
 use super::{Fallback, FallbackMatrix, Matrix, Placed, Side};
 use crate::held::Tree;
 use crate::merkle::{Commitment, MerkleScheme, MultiProof};
 use crate::{
     DeviceMatrix, Evaluation, Extension, FriOps, HalError, HalField, LdeOps, MerkleOps, Operation,
-    Puzzle, Reduction,
+    Placement, Puzzle, Reduction,
 };
 
 impl<F: HalField, P: LdeOps<F>, C: LdeOps<F>> LdeOps<F> for Fallback<P, C> {
@@ -29,6 +31,31 @@ impl<F: HalField, P: LdeOps<F>, C: LdeOps<F>> LdeOps<F> for Fallback<P, C> {
         } else {
             let input = self.take_secondary(operation.name(), evaluations)?;
             let output = self.secondary.coset_lde(input, added_bits, shift)?;
+            Ok(FallbackMatrix::secondary(output))
+        }
+    }
+
+    fn extend(
+        &self,
+        evaluations: RowMajorMatrix<F>,
+        placement: Placement,
+        added_bits: usize,
+        shift: F,
+    ) -> Result<Self::Matrix, HalError> {
+        let operation = Operation::CosetLde {
+            height: p3_matrix::Matrix::height(&evaluations),
+            width: evaluations.width,
+            added_bits,
+        };
+        if self.runs_on_primary(operation)? {
+            let output = self
+                .primary
+                .extend(evaluations, placement, added_bits, shift)?;
+            Ok(FallbackMatrix::primary(output))
+        } else {
+            let output = self
+                .secondary
+                .extend(evaluations, Placement::Any, added_bits, shift)?;
             Ok(FallbackMatrix::secondary(output))
         }
     }

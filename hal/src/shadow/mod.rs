@@ -167,6 +167,14 @@ impl<A, B> Shadow<A, B> {
     }
 }
 
+/// Refuses what both sides would compute the same nonsense from.
+fn canonical<F: HalField>(op: &'static str, matrix: &RowMajorMatrix<F>) -> Result<(), HalError> {
+    if matrix.values.iter().all(HalField::is_canonical) {
+        return Ok(());
+    }
+    Err(HalError::invalid(op, "a word that is not below the prime"))
+}
+
 impl<A: Device, B: Device> Device for Shadow<A, B> {
     /// Those of the device under test.
     fn caps(&self) -> Caps {
@@ -192,6 +200,11 @@ impl<A: Device, B: Device> Device for Shadow<A, B> {
         self.reference.reset_statistics();
     }
 
+    fn trim(&self) {
+        self.device.trim();
+        self.reference.trim();
+    }
+
     fn set_poison(&self, on: bool) {
         self.device.set_poison(on);
         self.reference.set_poison(on);
@@ -211,9 +224,7 @@ impl<F: HalField, A: Buffers<F>, B: Buffers<F>> Buffers<F> for Shadow<A, B> {
         placement: Placement,
     ) -> Result<Self::Matrix, HalError> {
         const OP: &str = "upload";
-        if !matrix.values.iter().all(HalField::is_canonical) {
-            return Err(HalError::invalid(OP, "a word that is not below the prime"));
-        }
+        canonical(OP, &matrix)?;
         let device = self.device.upload_to(matrix.clone(), placement)?;
         let reference = self.reference.upload(matrix.clone())?;
         self.checked(OP, device, reference, || {

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use p3_matrix::dense::RowMajorMatrix;
+
 use super::record::Record;
-use super::{Pair, Shadow, ShadowMatrix, compare, replay};
+use super::{Pair, Shadow, ShadowMatrix, canonical, compare, replay};
 use crate::held::Tree;
 use crate::merkle::{Commitment, MerkleScheme, MultiProof};
 use crate::{
-    Evaluation, Extension, FriOps, HalError, HalField, LdeOps, MerkleOps, Puzzle, Reduction,
+    Evaluation, Extension, FriOps, HalError, HalField, LdeOps, MerkleOps, Placement, Puzzle,
+    Reduction,
 };
 
 impl<F: HalField, A: LdeOps<F>, B: LdeOps<F>> LdeOps<F> for Shadow<A, B> {
@@ -22,6 +25,29 @@ impl<F: HalField, A: LdeOps<F>, B: LdeOps<F>> LdeOps<F> for Shadow<A, B> {
         let (device, reference) = evaluations.both(OP)?;
         let device = self.device.coset_lde(device, added_bits, shift)?;
         let reference = self.reference.coset_lde(reference, added_bits, shift)?;
+        self.checked(OP, device, reference, || {
+            let parameters = vec![added_bits as u64, word(shift)];
+            Ok(Record::new(OP, parameters, kept))
+        })
+    }
+
+    fn extend(
+        &self,
+        evaluations: RowMajorMatrix<F>,
+        placement: Placement,
+        added_bits: usize,
+        shift: F,
+    ) -> Result<Self::Matrix, HalError> {
+        // Under the name of the operation that a replay knows.
+        const OP: &str = "coset_lde";
+        canonical(OP, &evaluations)?;
+        let kept = self.folder.iter().map(|_| evaluations.clone()).collect();
+        let device = self
+            .device
+            .extend(evaluations.clone(), placement, added_bits, shift)?;
+        let reference = self
+            .reference
+            .extend(evaluations, Placement::Any, added_bits, shift)?;
         self.checked(OP, device, reference, || {
             let parameters = vec![added_bits as u64, word(shift)];
             Ok(Record::new(OP, parameters, kept))

@@ -1,7 +1,7 @@
 //! Transforms of columns: plain, inverse, and extended to a larger coset.
 
 use proptest::prelude::*;
-use starkwright_hal::{Backend, Cpu, HalError, HalField, LdeOps, Operation};
+use starkwright_hal::{Backend, Cpu, HalError, HalField, LdeOps, Operation, Placement};
 
 use super::draw::{self, Fill, Scalar};
 use super::runner::{Check, Outcome, run};
@@ -104,12 +104,17 @@ pub(super) fn check_extended<F: HalField, B: Backend<F>>(
     let matrix = case.fill.matrix::<F>(height, width);
     let shift = case.shift.unit();
     let there = device.upload(matrix.clone()).map_err(failed)?;
-    let got = device.coset_lde(there, added_bits, shift).map_err(failed)?;
-    let got = device.download(&got).map_err(failed)?;
+    let ways = [
+        device.coset_lde(there, added_bits, shift),
+        device.extend(matrix.clone(), Placement::Any, added_bits, shift),
+    ];
     let wanted = Cpu::<F>::new()
         .coset_lde(matrix, added_bits, shift)
         .map_err(failed)?;
-    same_matrix(&got, &wanted).map_err(|why| format!("coset_lde: {why}"))?;
+    for (name, got) in ["coset_lde", "extend"].into_iter().zip(ways) {
+        let got = device.download(&got.map_err(failed)?).map_err(failed)?;
+        same_matrix(&got, &wanted).map_err(|why| format!("{name}: {why}"))?;
+    }
     Ok(Outcome::Checked)
 }
 
@@ -151,8 +156,9 @@ fn tall<F: HalField, B: Backend<F>>(device: &B) -> Result<u64, String> {
     Ok(checked)
 }
 
-/// [`coset_lde`](LdeOps::coset_lde) against the reference's, blow-ups of 2^1 to 2^8 (and none), heights to 2^22 where the
-/// effort allows; a shift of zero, heights that are no power of two and heights beyond the field's subgroups are refused.
+/// [`coset_lde`](LdeOps::coset_lde) and [`extend`](LdeOps::extend) against the reference's, blow-ups of 2^1 to 2^8 (and
+/// none), heights to 2^22 where the effort allows; a shift of zero, heights that are no power of two and heights beyond the
+/// field's subgroups are refused.
 ///
 /// # Errors
 /// The smallest case that fails.
@@ -166,8 +172,18 @@ pub fn lde<F: HalField, B: Backend<F>>(device: &B, effort: Effort) -> Result<u64
             .upload(Fill::Random(1).matrix(height, 2))
             .and_then(|matrix| device.coset_lde(matrix, added_bits, shift))
     };
+    let host = |height: usize, added_bits, shift| {
+        let matrix = Fill::Random(1).matrix(height, 2);
+        device.extend(matrix, Placement::Any, added_bits, shift)
+    };
     let refused = [
         (extend(8, 1, F::ZERO), "a shift of zero"),
+        (host(16, 1, F::ZERO), "a shift of zero from the host"),
+        (host(24, 1, F::GENERATOR), "24 rows from the host"),
+        (
+            host(16, usize::MAX, F::GENERATOR),
+            "a blow-up beyond any number from the host",
+        ),
         (extend(6, 1, F::GENERATOR), "6 rows"),
         (
             extend(2, F::TWO_ADICITY, F::GENERATOR),

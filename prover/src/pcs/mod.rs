@@ -113,9 +113,8 @@ where
         }
         // Values over xH become values over (shift · x)K: with shift = g / x that is gK.
         let shift = F::GENERATOR / domain.shift();
-        let evaluations = self.device.upload_to(evaluations, placement)?;
         self.device
-            .coset_lde(evaluations, self.fri.log_blowup, shift)
+            .extend(evaluations, placement, self.fri.log_blowup, shift)
     }
 
     #[allow(

@@ -179,6 +179,8 @@ where
         self.check_traces(traces, public_values)?;
         self.config.pcs().failure().forget();
         self.phases.start();
+        // p3 begins with copies of the traces, which would come on top of what the last proof left.
+        self.config.pcs().device().trim();
         let instances = StarkInstance::new_multiple(&self.airs, traces, public_values);
         let proof = prove_batch(&self.config, &instances, &self.data).map_err(unwrap_proving)?;
         self.config.pcs().failure().check()?;

@@ -128,6 +128,8 @@ where
         }
         self.config.pcs().failure().forget();
         self.phases.start();
+        // p3 begins with copies of the traces, which would come on top of what the last proof left.
+        self.config.pcs().device().trim();
         let proof = prove_with_preprocessed(
             &self.config,
             &self.air,

@@ -14,7 +14,7 @@ const VECTOR_DIGIT: u32 = 11;
 /// Lines of a vector work-group's tiles (128 KiB).
 const GROUP_LINES: usize = 2048;
 /// Most lanes of neighbouring rows: four lines are 256 bytes, from which on memory is read at full speed.
-const GROUP_LANES: usize = 4;
+pub(super) const GROUP_LANES: usize = 4;
 
 /// Most bits of a digit: tiles of `2^9` rows and 8 columns, which are 32 bytes, the least that a GPU reads at once.
 const SCALAR_DIGIT: u32 = 9;

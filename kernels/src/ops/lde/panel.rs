@@ -2,7 +2,7 @@
 
 use starkwright_hal::HalError;
 
-use super::groups::LANE;
+use super::groups::{GROUP_LANES, LANE};
 use super::launch::{Columns, Launcher, View};
 use super::schedule::Step;
 use crate::{Buffer, Matrix, Rect, Runtime, Variant};
@@ -29,6 +29,14 @@ impl<'a> Panel<'a> {
             at: 0,
             pitch: width,
             columns: width,
+        }
+    }
+
+    /// The same columns, so many rows further down.
+    pub(super) fn below(self, rows: usize) -> Self {
+        Self {
+            at: self.at + rows * self.pitch,
+            ..self
         }
     }
 
@@ -65,8 +73,8 @@ impl<'a> Panel<'a> {
 /// Transforms the columns of one panel into another.
 ///
 /// The passes work in the result's memory; but for the vector kernels, where its lines are not on 64-byte boundaries,
-/// they work in scratch memory with such lines, a few lanes at a time. It is at most a quarter of the result, or
-/// [`SCRATCH_WORDS`]; where that is not enough for one lane, the lines are stored as they come.
+/// they work in scratch memory with such lines, a few lanes at a time. It is a sixteenth of the result, where that is too
+/// little a quarter, or [`SCRATCH_WORDS`]; where that is not enough for one lane, the lines are stored as they come.
 pub(super) fn transform(
     rt: &Runtime,
     launcher: &Launcher<'_>,
@@ -86,7 +94,9 @@ pub(super) fn transform(
         return in_place(from, to, Columns::Stream, width / LANE);
     }
     let lane = LANE << launcher.schedule().log_out;
-    let granted = SCRATCH_WORDS.max((width << launcher.schedule().log_out) / 4);
+    let words = width << launcher.schedule().log_out;
+    let few = (GROUP_LANES * lane).min(words / 4);
+    let granted = SCRATCH_WORDS.max(words / 16).max(few);
     let panel = (granted.min(rt.max_alloc_words()) / lane).min(width.div_ceil(LANE));
     // Only the forward kernel can move what it computes.
     let scratch = match last {
