@@ -10,5 +10,6 @@ pub mod protocol;
 pub mod prover;
 pub mod store;
 pub mod task;
+pub mod watch;
 
 pub use error::FleetError;
