@@ -14,5 +14,6 @@ pub mod prover;
 pub mod simulate;
 pub mod store;
 pub mod task;
+pub mod watch;
 
 pub use error::FleetError;

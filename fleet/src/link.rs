@@ -10,6 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
 use crate::FleetError;
+use crate::watch::trace::{TRACEPARENT, traceparent};
 
 /// How to reach an aggregator.
 #[derive(Clone, Default)]
@@ -40,6 +41,13 @@ impl Interceptor for Bearer {
             request
                 .metadata_mut()
                 .insert("authorization", token.clone());
+        }
+        let metadata = request.metadata_mut();
+        if !metadata.contains_key(TRACEPARENT)
+            && let Some(trace) = traceparent(&tracing::Span::current())
+            && let Ok(trace) = trace.parse()
+        {
+            metadata.insert(TRACEPARENT, trace);
         }
         Ok(request)
     }

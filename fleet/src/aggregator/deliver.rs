@@ -1,8 +1,10 @@
 //! Proofs on receipt: verified against their own task, or refused and kept for inspection.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
+use tracing::Instrument;
 
 use super::Aggregator;
 use crate::FleetError;
@@ -10,6 +12,7 @@ use crate::machine::MachineError;
 use crate::point::Point;
 use crate::store::{Completed, JobState, Proof, Refusal};
 use crate::task::TaskId;
+use crate::watch::Kind;
 
 /// What became of a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,13 +58,16 @@ impl Aggregator {
         let points = &self.settings.points;
         points.meet(Point::Arrived);
         let (machine, state, spec) = self.store.task(task).await?;
+        let kind = Kind::of(&machine, &spec.kind);
         if state == JobState::Cancelled || state == JobState::Failed {
+            self.metrics.delivered(&kind, "closed");
             return Ok(Delivered::Closed(state));
         }
         let device = self.device_of(prover).await?;
         let machine = Arc::clone(self.machine(&machine)?);
         // The semaphore is never closed.
         let permit = Arc::clone(&self.verifying).acquire_owned().await.ok();
+        let start = Instant::now();
         let proof = bytes.clone();
         let verifying = tokio::task::spawn_blocking(move || {
             let verified = machine.verify(&spec, &proof);
@@ -69,13 +75,16 @@ impl Aggregator {
             verified
         });
         // A verifier that panics has not accepted: whoever sent this is not believed either.
-        let verified = verifying.await.unwrap_or_else(|error| {
+        let span = tracing::info_span!("verify", %task, prover, kind = kind.kind);
+        let verified = verifying.instrument(span).await.unwrap_or_else(|error| {
             Err(MachineError::Rejected(format!(
                 "the verifier ended: {error}"
             )))
         });
+        self.metrics.verified(&kind, start.elapsed());
         points.meet(Point::Verified);
-        let blob = self.blobs.put(bytes).await?;
+        let put = self.blobs.put(bytes).await;
+        let blob = put.inspect_err(|_| self.metrics.blob_error())?;
         points.meet(Point::Stored);
         if let Err(error) = verified {
             let refusal = Refusal {
@@ -87,6 +96,7 @@ impl Aggregator {
             };
             let quarantined = self.store.refuse(&refusal, token).await?;
             tracing::warn!(%task, prover, quarantined, why = %refusal.why, "proof refused");
+            self.metrics.delivered(&kind, "refused");
             self.wake(1);
             return Ok(Delivered::Refused {
                 why: refusal.why,
@@ -108,6 +118,8 @@ impl Aggregator {
         Ok(match completed {
             Completed::Accepted { ready, job_done } => {
                 tracing::debug!(%task, prover, seconds, ready, "proof accepted");
+                let Proof { device, seconds, .. } = &proof;
+                self.metrics.accepted(&kind, device, blob.bytes, *seconds);
                 self.wake(u64::from(ready));
                 if job_done {
                     tracing::info!(job = %task.job, "done");
@@ -115,8 +127,14 @@ impl Aggregator {
                 }
                 Delivered::Accepted
             }
-            Completed::Duplicate => Delivered::Duplicate,
-            Completed::Closed(state) => Delivered::Closed(state),
+            Completed::Duplicate => {
+                self.metrics.delivered(&kind, "duplicate");
+                Delivered::Duplicate
+            }
+            Completed::Closed(state) => {
+                self.metrics.delivered(&kind, "closed");
+                Delivered::Closed(state)
+            }
         })
     }
 }

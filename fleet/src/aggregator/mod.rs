@@ -29,6 +29,7 @@ use crate::machine::Machine;
 use crate::point::Points;
 use crate::store::{JobState, JobStore, JobView};
 use crate::task::{JobId, MachineId};
+use crate::watch::{Metrics, Watched};
 
 pub use deliver::Delivered;
 pub use serve::{Tls, check_exposure};
@@ -75,6 +76,7 @@ pub struct Aggregator {
     /// In the order in which they were given: the last one of a name is the newest.
     machines: Vec<Arc<dyn Machine>>,
     settings: Settings,
+    metrics: Arc<Metrics>,
     /// Woken once for each task that becomes ready.
     ready: Notify,
     /// Woken when a job ends.
@@ -110,11 +112,13 @@ impl Aggregator {
             ));
         }
         let verifying = Arc::new(Semaphore::new(settings.verifiers.max(1)));
+        let metrics = Arc::new(Metrics::new());
         Ok(Arc::new(Self {
-            store,
+            store: Arc::new(Watched::new(store, Arc::clone(&metrics))),
             blobs,
             machines,
             settings,
+            metrics,
             ready: Notify::new(),
             ended: Notify::new(),
             verifying,
@@ -139,6 +143,12 @@ impl Aggregator {
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What it has counted since its start.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The machine with this name and version; with an empty version, the newest of this name.

@@ -71,7 +71,8 @@ impl Aggregator {
         let mut server = Server::builder()
             .http2_keepalive_interval(Some(Duration::from_secs(20)))
             .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-            .tcp_nodelay(true);
+            .tcp_nodelay(true)
+            .trace_fn(crate::watch::trace::of_request);
         if let Some(tls) = tls {
             let identity = Identity::from_pem(&tls.certificate, &tls.key);
             let config = ServerTlsConfig::new().identity(identity);

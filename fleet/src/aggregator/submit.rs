@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use tracing::{Instrument, Span};
+
 use super::Aggregator;
 use crate::FleetError;
 use crate::blobs::Blobs;
@@ -11,6 +13,7 @@ use crate::point::Point;
 use crate::protocol::{MAX_INPUTS, MAX_PAYLOAD, unprovable};
 use crate::store::{JobState, Submitted};
 use crate::task::{Blob, JobId, MachineId, NewJob};
+use crate::watch::trace;
 
 /// What somebody wants proven.
 #[derive(Clone, Debug)]
@@ -89,6 +92,23 @@ impl Aggregator {
             Err(FleetError::UnknownJob { .. }) => {}
             Err(error) => return Err(error),
         }
+        let span = tracing::info_span!("submit", job = %id, machine = %machine.id());
+        // A call's own span, where there is one, hangs under the given one already.
+        if Span::current().is_none() {
+            trace::adopt(&span, &submission.trace);
+        }
+        self.queue(submission, id, &span)
+            .instrument(span.clone())
+            .await
+    }
+
+    async fn queue(
+        &self,
+        mut submission: Submission,
+        id: JobId,
+        span: &Span,
+    ) -> Result<Accepted, FleetError> {
+        submission.trace = trace::of_job(span, &submission.trace);
         let job = self.plan(submission, id).await?;
         let tasks = job.tasks.len() as u64;
         let ready = job.tasks.iter().filter(|task| task.children.is_empty());
@@ -111,11 +131,13 @@ impl Aggregator {
     ///
     /// # Errors
     /// As [`Self::submit`].
-    pub async fn plan_job(&self, submission: Submission) -> Result<NewJob, FleetError> {
+    pub async fn plan_job(&self, mut submission: Submission) -> Result<NewJob, FleetError> {
         let id = submission.id(&self.machine(&submission.machine)?.id());
+        submission.trace = trace::of_job(&Span::current(), &submission.trace);
         self.plan(submission, id).await
     }
 
+    #[tracing::instrument(skip_all)]
     async fn plan(&self, submission: Submission, id: JobId) -> Result<NewJob, FleetError> {
         let machine = Arc::clone(self.machine(&submission.machine)?);
         if submission.payload.len() > MAX_PAYLOAD || submission.inputs.len() > MAX_INPUTS {

@@ -16,6 +16,7 @@ use crate::protocol::wire::work_server::Work;
 use crate::protocol::{PROTOCOL, Wire, lease, name, required, text, to_status, wire};
 use crate::store::{Claim, Failed, ProverInfo};
 use crate::task::{Blob, BlobHash, BlobRange, MachineId};
+use crate::watch::Kind;
 
 /// The service, over an aggregator.
 pub(super) struct WorkService(pub(super) Arc<Aggregator>);
@@ -35,7 +36,8 @@ impl Aggregator {
     /// # Errors
     /// [`FleetError::UnknownProver`], [`FleetError::Quarantined`], the queue's.
     pub async fn claim(&self, prover: &str, wait: Duration) -> Result<Option<Claim>, FleetError> {
-        let until = Instant::now() + wait.min(MAX_WAIT);
+        let start = Instant::now();
+        let until = start + wait.min(MAX_WAIT);
         loop {
             let ready = self.ready.notified();
             if *self.stopping.borrow() {
@@ -46,6 +48,10 @@ impl Aggregator {
                 self.settings.points.meet(Point::Leased);
             }
             let now = Instant::now();
+            if let Some(claim) = &claim {
+                let kind = Kind::of(&claim.machine, &claim.spec.kind);
+                self.metrics.waited(&kind, now - start);
+            }
             if claim.is_some() || now >= until {
                 return Ok(claim);
             }

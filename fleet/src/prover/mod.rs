@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use futures::stream;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::FleetError;
 use crate::link::{Address, Link};
@@ -28,6 +29,7 @@ use crate::protocol::wire::work_client::WorkClient;
 use crate::protocol::{CHUNK, MAX_MESSAGE, PROTOCOL, Wire, from_status, lease_to_wire, name, wire};
 use crate::store::Claim;
 use crate::task::{Blob, BlobHash, MachineId};
+use crate::watch::trace;
 
 use heart::Heart;
 use retry::Retry;
@@ -146,7 +148,8 @@ impl Session {
                 continue;
             };
             heart.hold(claim.task, claim.token);
-            let taken = self.take(&claim).await;
+            let span = trace::of_task(&claim, &self.settings.name);
+            let taken = self.take(&claim).instrument(span).await;
             heart.let_go(claim.task);
             taken?;
         }
@@ -272,14 +275,17 @@ impl Session {
             let why = format!("machine {} is not served here", claim.machine);
             return Ended::Failed(MachineError::Input(why));
         };
-        let fetched = fetch::inputs(&self.client, &self.retry, claim).await;
+        let fetching = fetch::inputs(&self.client, &self.retry, claim);
+        let fetched = fetching.instrument(tracing::info_span!("fetch")).await;
         let (input, children) = match fetched {
             Ok(fetched) => fetched,
             Err(error) => return Ended::Failed(MachineError::Input(error.to_string())),
         };
         self.settings.points.meet(Point::Fetched);
         let spec = claim.spec.clone();
+        let span = tracing::info_span!("prove");
         let proving = tokio::task::spawn_blocking(move || {
+            let _within = span.enter();
             let start = Instant::now();
             let proof = machine.prove(&spec, input.as_deref(), &children);
             (proof, start.elapsed().as_secs_f64())
@@ -291,6 +297,7 @@ impl Session {
         }
     }
 
+    #[tracing::instrument(skip_all)]
     async fn deliver(
         &mut self,
         claim: &Claim,

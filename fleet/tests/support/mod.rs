@@ -11,3 +11,4 @@ pub mod fleet;
 pub mod postgres;
 pub mod tiny;
 pub mod toy;
+pub mod watch;
