@@ -19,6 +19,8 @@
 mod child;
 mod circuits;
 mod close;
+#[cfg(test)]
+mod full_profile;
 mod join;
 mod key;
 mod keys;

@@ -48,8 +48,6 @@ pub trait Protocol<F: HalField, E: Extension<F>>: MerkleScheme<F> {
     fn challenger() -> Self::Challenger;
     /// A fresh prover's challenger.
     fn transcript() -> Self::Transcript;
-    /// How many digests a commitment has.
-    fn digests(commitment: &Commitment<F, Self>) -> usize;
 }
 
 /// A challenger whose proof-of-work search can be handed to a device.
@@ -101,10 +99,6 @@ impl<F: HalField, E: Extension<F>> Protocol<F, E> for Poseidon2Merkle {
     fn transcript() -> Self::Transcript {
         Duplex::new(F::poseidon2_16())
     }
-
-    fn digests(commitment: &Commitment<F, Self>) -> usize {
-        commitment.num_roots()
-    }
 }
 
 impl<F: HalField, E: Extension<F>> Protocol<F, E> for Poseidon2WideMerkle {
@@ -118,10 +112,6 @@ impl<F: HalField, E: Extension<F>> Protocol<F, E> for Poseidon2WideMerkle {
     fn transcript() -> Self::Transcript {
         Duplex::new(F::poseidon2_16())
     }
-
-    fn digests(commitment: &Commitment<F, Self>) -> usize {
-        commitment.num_roots()
-    }
 }
 
 impl<F: HalField, E: Extension<F>> Protocol<F, E> for Keccak256Merkle {
@@ -134,10 +124,6 @@ impl<F: HalField, E: Extension<F>> Protocol<F, E> for Keccak256Merkle {
 
     fn transcript() -> Self::Transcript {
         ByteTranscript::default()
-    }
-
-    fn digests(commitment: &Commitment<F, Self>) -> usize {
-        commitment.num_roots()
     }
 }
 

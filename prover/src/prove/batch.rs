@@ -339,7 +339,7 @@ where
             });
         }
         let caps = Caps::new(parameters, &log_heights);
-        if !caps.fits::<F, E, S>(&commitment) {
+        if !caps.fits::<F, S>(&commitment) {
             return Err(ProverError::Shape {
                 why: "a commitment to preprocessed columns of another size".to_owned(),
             });
@@ -411,7 +411,7 @@ where
             .into_iter()
             .chain(&commitments.permutation);
         self.caps
-            .check::<F, E, S>(columns, &proof.opening_proof.commit_phase_commits)?;
+            .check::<F, S>(columns, &proof.opening_proof.commit_phase_commits)?;
         verify_batch(&self.config, &self.airs, proof, public_values, &self.common).map_err(
             |error| ProverError::Rejected {
                 why: error.to_string(),

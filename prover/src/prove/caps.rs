@@ -5,10 +5,9 @@
 //! caps of one size, so verifiers here ask for it too: both accept the same proofs.
 
 use p3_fri::fold_schedule;
-use starkwright_hal::{Commitment, Extension, HalField};
+use starkwright_hal::{Commitment, HalField, MerkleScheme};
 
 use crate::ProverError;
-use crate::challenger::Protocol;
 use crate::profile::LeafParameters;
 
 /// Digests of each commitment of a proof.
@@ -44,30 +43,25 @@ impl Caps {
     }
 
     /// Whether a commitment to columns has the size.
-    pub(super) fn fits<F, E, S>(&self, commitment: &Commitment<F, S>) -> bool
-    where
-        F: HalField,
-        E: Extension<F>,
-        S: Protocol<F, E>,
-    {
-        S::digests(commitment) == self.columns
+    pub(super) fn fits<F: HalField, S: MerkleScheme<F>>(
+        &self,
+        commitment: &Commitment<F, S>,
+    ) -> bool {
+        S::cap_words(commitment).len() == self.columns
     }
 
     /// Refuses commitments of another size. Another number of rounds is p3's to refuse.
-    pub(super) fn check<'a, F, E, S>(
+    pub(super) fn check<'a, F: HalField, S: MerkleScheme<F>>(
         &self,
         mut columns: impl Iterator<Item = &'a Commitment<F, S>>,
         rounds: &[Commitment<F, S>],
     ) -> Result<(), ProverError>
     where
-        F: HalField,
-        E: Extension<F>,
-        S: Protocol<F, E>,
         Commitment<F, S>: 'a,
     {
         let mut rounds = rounds.iter().zip(&self.rounds);
-        if columns.all(|cap| self.fits::<F, E, S>(cap))
-            && rounds.all(|(cap, &size)| S::digests(cap) == size)
+        if columns.all(|cap| self.fits::<F, S>(cap))
+            && rounds.all(|(cap, &size)| S::cap_words(cap).len() == size)
         {
             return Ok(());
         }

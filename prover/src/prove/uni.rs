@@ -220,7 +220,7 @@ where
             });
         }
         let columns = [&proof.commitments.trace, &proof.commitments.quotient_chunks];
-        self.caps.check::<F, E, S>(
+        self.caps.check::<F, S>(
             columns.into_iter(),
             &proof.opening_proof.commit_phase_commits,
         )?;
