@@ -1,7 +1,7 @@
 //! The final proof does not show how many leaves it is of, but in its statement: the same key, the same shape, the same number
 //! of opened values. Only the siblings of pruned paths vary, with the places of the queries.
 //!
-//! That they vary little holds for as many queries as a profile has: `finals.rs` measures it.
+//! How much that is with as many queries as a profile has, `finals.rs` measures.
 
 use std::collections::BTreeSet;
 

@@ -52,6 +52,7 @@ fn assertions_of_a_verifier_are_needed_or_reached() {
         .iter()
         .filter(|assertion| !reached.contains(assertion))
         .collect();
+    assert!(!alone.is_empty());
     println!(
         "{} rows create, {} create what nobody reads; of {} assertions {} are broken alone, {} with others, never {unreached:?}",
         rows.creating,
@@ -60,4 +61,12 @@ fn assertions_of_a_verifier_are_needed_or_reached() {
         alone.len(),
         never.len() - unreached.len(),
     );
+    if stride == 1 {
+        assert!(alone.len() >= 21, "{never:?}");
+        // A number's own bits are what assignment takes: `tests/circuit/needed.rs` has others.
+        let numbers = unreached
+            .iter()
+            .all(|assertion| matches!(assertion, Assertion::Number(_)));
+        assert!(numbers, "{unreached:?}");
+    }
 }
