@@ -160,6 +160,9 @@ pub enum AggregatorError {
         /// Where they are.
         folder: PathBuf,
     },
+    /// A wrap was stopped.
+    #[error("interrupted; nothing is written")]
+    WrapInterrupted,
     /// An earlier run has left nodes.
     #[error("{} holds the nodes of an interrupted run: go on with --resume, or delete it", path.display())]
     FolderExists {

@@ -71,3 +71,7 @@ pub mod verify;
 pub mod wrap_encoding;
 
 pub use error::AggregatorError;
+
+// Unit tests share helpers with the integration tests, which know the crate by its name.
+#[cfg(test)]
+extern crate self as starkwright_aggregator;

@@ -77,6 +77,7 @@ impl From<AggregatorError> for Failure {
             // Keys are compiled in: a device that computes wrongly is what makes others.
             AggregatorError::WrongProof { .. } | AggregatorError::OtherKey { .. } => DEVICE,
             AggregatorError::Interrupted { .. }
+            | AggregatorError::WrapInterrupted
             | AggregatorError::NodeFile { .. }
             | AggregatorError::Encoding { .. }
             | AggregatorError::Statement { .. } => INVALID,

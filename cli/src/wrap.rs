@@ -1,10 +1,11 @@
 //! `starkwright wrap`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
 use starkwright_aggregator::AggregatorError;
-use starkwright_aggregator::aggregate::{self, WrapReport};
+use starkwright_aggregator::aggregate::{self, Interrupted, WrapReport};
 use starkwright_hal::Backend;
 use starkwright_prover::keccak_file::Val;
 
@@ -12,6 +13,7 @@ use crate::args::WrapArgs;
 use crate::config;
 use crate::device::{OnDevice, with_device};
 use crate::exit::{DONE, Failure};
+use crate::interrupt;
 use crate::memory;
 use crate::output::{self, bytes, digits};
 
@@ -35,9 +37,10 @@ struct Wrapped {
 
 pub(crate) fn run(args: &WrapArgs) -> Result<u8, Failure> {
     let config = config::device(&args.config, args.backend.as_deref())?;
+    let stop = interrupt::watch("after the step that is running")?;
     let bar = output::spinner("sealing and wrapping", args.json);
     let start = Instant::now();
-    let report = with_device(&config, Job(args))?;
+    let report = with_device(&config, Job { args, stop: &stop })?;
     let seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let report = report?;
@@ -67,12 +70,19 @@ pub(crate) fn run(args: &WrapArgs) -> Result<u8, Failure> {
     Ok(DONE)
 }
 
-struct Job<'a>(&'a WrapArgs);
+struct Job<'a> {
+    args: &'a WrapArgs,
+    stop: &'a AtomicBool,
+}
 
 impl OnDevice for Job<'_> {
     type Output = Result<WrapReport, AggregatorError>;
 
     fn run<B: Backend<Val>>(self, device: &B) -> Self::Output {
-        aggregate::wrap(device, &self.0.input, &self.0.output)
+        let go_on = || match self.stop.load(Ordering::SeqCst) {
+            true => Err(Interrupted),
+            false => Ok(()),
+        };
+        aggregate::wrap(device, &self.args.input, &self.args.output, &go_on)
     }
 }

@@ -285,5 +285,21 @@ fn an_interrupted_run_goes_on() {
     let resumed = printed["resumed_steps"].as_u64().unwrap();
     assert!((1..7).contains(&resumed), "{resumed} steps resumed");
     assert!(fs::read(bench.path("all")).unwrap() == fs::read(bench.path("whole")).unwrap());
-    assert!(!nodes.exists());
+    assert!(!nodes.exists()); // A wrap is stopped too: by either signal, and nothing of it is left.
+    for signal in ["INT", "TERM"] {
+        let mut wrap = bench.command();
+        wrap.args(["wrap", "all", "-o", "last"]);
+        let child = wrap.stderr(Stdio::piped()).spawn().unwrap();
+        // Its proof takes seconds.
+        std::thread::sleep(Duration::from_millis(500));
+        let kill = format!("kill -s {signal} {}", child.id());
+        let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(killed.success());
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), Some(1), "{}", complaint(&done));
+        assert!(complaint(&done).contains("nothing is written"));
+        let left = fs::read_dir(bench.folder.path()).unwrap();
+        let names = left.map(|file| file.unwrap().file_name().into_string().unwrap());
+        assert!(names.into_iter().all(|name| !name.starts_with("last")));
+    }
 }

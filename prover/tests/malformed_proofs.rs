@@ -145,6 +145,33 @@ fn every_change_is_rejected(parameters: &LeafParameters) {
     }
 }
 
+/// By a check of our own, before p3 looks: p3 has no use for further digests of a cap, and would let them pass.
+#[test]
+fn caps_of_another_size_are_refused_as_such() {
+    let (verifier, public, proof) = honest(&SMALL);
+    let mut pointers = Vec::new();
+    places(&proof, "", &mut pointers);
+    let caps: Vec<_> = pointers
+        .into_iter()
+        .filter(|pointer| pointer.ends_with("/cap"))
+        .collect();
+    assert!(caps.len() >= 4, "{caps:?}");
+    for pointer in caps {
+        let cap = proof.pointer(&pointer).unwrap().as_array().unwrap();
+        assert_eq!(cap.len(), 2);
+        for digests in [&cap[..1], &[&cap[..], &cap[..]].concat()] {
+            let mut other = proof.clone();
+            *other.pointer_mut(&pointer).unwrap() = digests.into();
+            let other: Proof = serde_json::from_value(other).unwrap();
+            let refusal = verifier.verify(&other, &public).unwrap_err();
+            assert!(
+                refusal.to_string().contains("number of digests"),
+                "{pointer}: {refusal}"
+            );
+        }
+    }
+}
+
 #[test]
 fn with_caps_of_two_roots() {
     every_change_is_rejected(&SMALL);

@@ -37,7 +37,7 @@ use crate::statement::{Digest, TreeStatement};
 
 pub use folder::folder_path;
 pub use verify::{VerifyOptions, VerifyReport, verify};
-pub use wrap::{WrapReport, wrap};
+pub use wrap::{GoOn, WrapReport, wrap};
 
 /// What to aggregate, and how.
 #[derive(Clone, Debug)]

@@ -11,8 +11,8 @@ use starkwright_prover::challenger::Protocol;
 use starkwright_prover::keccak_file::Val;
 use starkwright_prover::profile::Profile;
 
-use super::refuse_output;
 use super::verify::check_top;
+use super::{Interrupted, refuse_output};
 use crate::AggregatorError;
 use crate::node::{Circuits, Layers, NodeVerifiers, Verifiers, keccak_heights};
 use crate::node_file::{Kind, NodeFile};
@@ -31,25 +31,34 @@ pub struct WrapReport {
     pub file_bytes: u64,
 }
 
-/// Wraps the join or close at `input` into `output`.
+/// Asked before each step of a wrap: [`Interrupted`] stops it there.
+pub type GoOn<'a> = &'a dyn Fn() -> Result<(), Interrupted>;
+
+/// Wraps the join or close at `input` into `output`, which appears whole or not at all.
 ///
 /// # Errors
 /// [`AggregatorError::Io`], [`AggregatorError::NodeFile`], [`AggregatorError::NotATop`] for a file that is none of a tree's
-/// root, [`ProverError::Rejected`](starkwright_prover::ProverError::Rejected) where its proof is false, and the device's.
+/// root, [`AggregatorError::WrapInterrupted`], [`ProverError::Rejected`](starkwright_prover::ProverError::Rejected) where its proof is false, and the device's.
 pub fn wrap<B: Backend<Val>>(
     device: &B,
     input: &Path,
     output: &Path,
+    go_on: GoOn<'_>,
 ) -> Result<WrapReport, AggregatorError> {
     refuse_output(output, &[input.to_owned()])?;
     let file = NodeFile::read(input)?;
     match file.profile {
-        Profile::Proven100 => run::<KoalaBear5, B>(device, &file, output),
-        Profile::Conjectured100 => run::<KoalaBear4, B>(device, &file, output),
+        Profile::Proven100 => run::<KoalaBear5, B>(device, &file, output, go_on),
+        Profile::Conjectured100 => run::<KoalaBear4, B>(device, &file, output, go_on),
     }
 }
 
-fn run<E, B>(device: &B, file: &NodeFile, output: &Path) -> Result<WrapReport, AggregatorError>
+fn run<E, B>(
+    device: &B,
+    file: &NodeFile,
+    output: &Path,
+    go_on: GoOn<'_>,
+) -> Result<WrapReport, AggregatorError>
 where
     E: Extension<Val>,
     B: Backend<Val>,
@@ -69,12 +78,17 @@ where
         node: what.to_owned(),
         why: error.to_string(),
     };
+    let go_on = || go_on().map_err(|Interrupted| AggregatorError::WrapInterrupted);
+    go_on()?;
     let seal = circuits.seal()?;
+    go_on()?;
     let sealed = seal.prove((key, &top), circuits.allowed())?;
     sealed
         .verify(&seal.node().verifier())
         .map_err(|error| wrong("a seal", error))?;
+    go_on()?;
     let wrap = circuits.wrap()?;
+    go_on()?;
     let wrapped = wrap.prove(&seal, &sealed)?;
     wrapped
         .verify(&wrap.verifier())
@@ -82,6 +96,7 @@ where
     let verifiers = Verifiers::new::<E>(&Layers::of(profile), &keccak_heights())?;
     let made = NodeFile::of_wrap(profile, &verifiers.wrap_shape::<E>()?, &wrapped)?;
     debug_assert_eq!(made.kind, Kind::Wrap);
+    go_on()?;
     let file_bytes = made.write(output)?;
     Ok(WrapReport {
         statement: wrapped.statement,

@@ -310,7 +310,9 @@ impl<E: Extension<KoalaBear>> Run<'_, E> {
         let decomposition = &program.decompositions[at];
         let number = self.words(decomposition.number)[0];
         for &(taken, cell) in &decomposition.numbers {
-            let high = number.as_canonical_u32() >> (decomposition.bits - taken);
+            // Of a number that is too long, the bits that there are.
+            let bits = number.as_canonical_u32() & (u32::MAX >> (32 - decomposition.bits));
+            let high = bits >> (decomposition.bits - taken);
             self.memory[cell.place()][0] = KoalaBear::from_u32(high);
         }
         for &(taken, cell) in &decomposition.products {

@@ -74,6 +74,17 @@ where
         right: Option<(&NodeKey, &NodeProof<E>)>,
         allowed: &AllowedKeys,
     ) -> Result<NodeProof<E>, AggregatorError> {
+        let (statement, input) = self.input(left, right, allowed)?;
+        self.prover.prove(statement, input)
+    }
+
+    /// What the join of these children states, and the words of its circuit's input.
+    pub(super) fn input<'a>(
+        &'a self,
+        left: (&NodeKey, &'a NodeProof<E>),
+        right: Option<(&NodeKey, &'a NodeProof<E>)>,
+        allowed: &AllowedKeys,
+    ) -> Result<(TreeStatement, Input<'a, E>), AggregatorError> {
         let statement = match right {
             Some((_, right)) => TreeStatement::join(&left.1.statement, &right.statement)?,
             None => TreeStatement::join_absent(&left.1.statement),
@@ -88,7 +99,6 @@ where
         }
         let [left, right] = children.map(|(_, proof)| &proof.proof);
         let proofs = [(self.parts[0], left), (self.parts[1], right)];
-        let input = Input::new(head, self.uniform.shape(), proofs);
-        self.prover.prove(statement, input)
+        Ok((statement, Input::new(head, self.uniform.shape(), proofs)))
     }
 }

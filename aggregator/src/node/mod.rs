@@ -20,6 +20,8 @@ mod by_kind;
 mod child;
 mod circuits;
 mod close;
+#[cfg(test)]
+mod full_profile;
 mod join;
 mod key;
 mod keys;

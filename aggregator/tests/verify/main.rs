@@ -6,6 +6,8 @@
     reason = "tests fail by panicking"
 )]
 
+mod deleted;
+mod deletion;
 mod machine;
 mod mutations;
 

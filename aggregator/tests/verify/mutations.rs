@@ -129,9 +129,9 @@ fn no_change_of_a_proof_is_accepted_in_degree_5() {
 }
 
 /// The words of an honest proof, full paths, with one word changed: whatever the transcript then asks for.
-struct Replayed<'a> {
-    parts: &'a [Vec<Val>],
-    change: Option<(usize, usize, Val)>,
+pub(crate) struct Replayed<'a> {
+    pub(crate) parts: &'a [Vec<Val>],
+    pub(crate) change: Option<(usize, usize, Val)>,
 }
 
 impl Source for Replayed<'_> {
@@ -152,6 +152,23 @@ struct Recorded<S> {
     parts: Vec<Vec<Val>>,
 }
 
+/// The parts of an honest proof's words.
+pub(crate) fn parts_of<E: Extension<Val>>(
+    verifier: &Verifier,
+    proven: &Proven<E>,
+) -> Vec<Vec<Val>> {
+    let mut recorded = Recorded {
+        source: Words {
+            verifier,
+            proven,
+            words: ProofWords::new(&verifier.shape, &proven.proof),
+        },
+        parts: Vec::new(),
+    };
+    verifier.circuit.assign::<E>(&mut recorded).unwrap();
+    recorded.parts
+}
+
 impl<S: Source> Source for &mut Recorded<S> {
     fn part(&mut self, part: usize, known: &[[Val; 8]]) -> Result<Vec<Val>, AggregatorError> {
         let words = self.source.part(part, known)?;
@@ -169,16 +186,7 @@ where
 {
     let proven = prove::<E>(1);
     let verifier = Verifier::new(&proven, 13);
-    let mut recorded = Recorded {
-        source: Words {
-            verifier: &verifier,
-            proven: &proven,
-            words: ProofWords::new(&verifier.shape, &proven.proof),
-        },
-        parts: Vec::new(),
-    };
-    verifier.circuit.assign::<E>(&mut recorded).unwrap();
-    let parts = recorded.parts;
+    let parts = parts_of(&verifier, &proven);
     let judge = |change| {
         let source = Replayed {
             parts: &parts,

@@ -15,6 +15,7 @@ use p3_matrix::dense::RowMajorMatrix;
 use p3_uni_stark::StarkGenericConfig;
 use starkwright_hal::{Backend, Commitment, Extension, HalField};
 
+use super::caps::Caps;
 use super::{OpenCounts, check_tables, log_height, unwrap_proving};
 use crate::ProverError;
 use crate::challenger::Protocol;
@@ -213,6 +214,7 @@ where
                 });
         BatchVerifier {
             config: stock_config::<F, E, S>(&self.parameters),
+            caps: Caps::new(&self.parameters, &self.log_heights),
             airs: self.airs.clone(),
             log_heights: self.log_heights.clone(),
             common: CommonData::new(preprocessed, self.data.common.lookups.clone()),
@@ -265,6 +267,7 @@ where
     S: Protocol<F, E>,
 {
     config: StockConfig<F, E, S>,
+    caps: Caps,
     airs: Vec<A>,
     log_heights: Vec<usize>,
     common: CommonData<StockConfig<F, E, S>>,
@@ -309,7 +312,8 @@ where
     /// own preprocessed values are not looked at, only how many columns there are.
     ///
     /// # Errors
-    /// As [`Self::setup`]; [`ProverError::Shape`] for a commitment where no table has preprocessed columns.
+    /// As [`Self::setup`]; [`ProverError::Shape`] for a commitment where no table has preprocessed columns, or one of
+    /// another size than theirs.
     pub fn with_commitment(
         parameters: &LeafParameters,
         airs: Vec<A>,
@@ -336,6 +340,12 @@ where
                     .to_owned(),
             });
         }
+        let caps = Caps::new(parameters, &log_heights);
+        if !caps.fits::<F, S>(&commitment) {
+            return Err(ProverError::Shape {
+                why: "a commitment to preprocessed columns of another size".to_owned(),
+            });
+        }
         let lookups = airs.iter().zip(&log_heights);
         let lookups = lookups.map(|(air, &log)| pack_lookups::<F, E, A>(air, log).0);
         let preprocessed = GlobalPreprocessed {
@@ -345,6 +355,7 @@ where
         };
         Ok(Self {
             config: stock_config::<F, E, S>(parameters),
+            caps,
             common: CommonData::new(Some(preprocessed), lookups.collect()),
             airs,
             log_heights,
@@ -367,13 +378,14 @@ where
             })?;
         Ok(Self {
             config,
+            caps: Caps::new(parameters, &log_heights),
             airs,
             log_heights,
             common: data.common,
         })
     }
 
-    /// Verifies a proof by p3's `verify_batch`, after checking that it is of exactly these heights.
+    /// Verifies a proof by p3's `verify_batch`, after checking that it is of exactly these heights and sizes of commitments.
     ///
     /// # Errors
     /// [`ProverError::Rejected`] with p3's reason.
@@ -396,6 +408,12 @@ where
                 why: "a wrong number of public values".to_owned(),
             });
         }
+        let commitments = &proof.commitments;
+        let columns = [&commitments.main, &commitments.quotient_chunks]
+            .into_iter()
+            .chain(&commitments.permutation);
+        self.caps
+            .check::<F, S>(columns, &proof.opening_proof.commit_phase_commits)?;
         verify_batch(&self.config, &self.airs, proof, public_values, &self.common).map_err(
             |error| ProverError::Rejected {
                 why: error.to_string(),

@@ -6,6 +6,7 @@
 //! computed, on the host or on the device, is not part of this interface.
 
 mod batch;
+mod caps;
 mod stock;
 mod uni;
 

@@ -9,6 +9,7 @@ use p3_uni_stark::{
 };
 use starkwright_hal::{Backend, Extension, HalField};
 
+use super::caps::Caps;
 use super::{log_height, unwrap_proving};
 use crate::ProverError;
 use crate::challenger::Protocol;
@@ -158,6 +159,7 @@ where
     S: Protocol<F, E>,
 {
     config: StockConfig<F, E, S>,
+    caps: Caps,
     air: A,
     log_height: usize,
     preprocessed: Option<PreprocessedVerifierKey<StockConfig<F, E, S>>>,
@@ -190,6 +192,7 @@ where
             .map(|(_, key)| key);
         Ok(Self {
             config,
+            caps: Caps::new(parameters, &[log_height]),
             air,
             log_height,
             preprocessed,
@@ -218,6 +221,11 @@ where
                 why: "a wrong number of public values".to_owned(),
             });
         }
+        let columns = [&proof.commitments.trace, &proof.commitments.quotient_chunks];
+        self.caps.check::<F, S>(
+            columns.into_iter(),
+            &proof.opening_proof.commit_phase_commits,
+        )?;
         verify_with_preprocessed(
             &self.config,
             &self.air,

@@ -10,6 +10,8 @@ mod close;
 pub(super) mod harness;
 mod join;
 mod leaf;
+#[cfg(test)]
+mod needed;
 
 pub(super) use close::{close, close_words};
 pub(super) use join::{join, join_words};
