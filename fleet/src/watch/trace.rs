@@ -94,7 +94,9 @@ impl Traces {
         // It waits for the exporter, which may need this thread.
         let shutdown = tokio::task::spawn_blocking(move || self.provider.shutdown());
         let internal = |why: String| FleetError::Internal { why };
-        let ended = shutdown.await.map_err(|error| internal(error.to_string()))?;
+        let ended = shutdown
+            .await
+            .map_err(|error| internal(error.to_string()))?;
         ended.map_err(|error| internal(format!("the last traces were not sent: {error}")))
     }
 }
@@ -168,7 +170,11 @@ mod tests {
     fn a_job_keeps_the_trace_it_was_given_and_gets_one_where_that_is_none() {
         let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(of_job(&Span::none(), given), given);
-        for none in ["", "nonsense", &given.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32))] {
+        for none in [
+            "",
+            "nonsense",
+            &given.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+        ] {
             let fresh = of_job(&Span::none(), none);
             assert!(context(&fresh).is_some(), "{fresh}");
             assert_ne!(fresh, of_job(&Span::none(), none));
