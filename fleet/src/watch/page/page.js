@@ -173,9 +173,9 @@ function delay() {
   shapes.push(text(left, height - 4, "start", "1 prover"), text(right, height - 4, "end", `${last} provers`));
   const now = curve.find((point) => point.provers === forecast.provers);
   if (now) {
-    const late = x(now.provers) > (left + right) / 2;
     shapes.push(svg("circle", { class: "now", cx: x(now.provers), cy: y(now.delay_s), r: 5 }));
-    shapes.push(text(x(now.provers) + (late ? -4 : 10), Math.max(y(now.delay_s) - 9, 10), late ? "end" : "start", `now: ${now.provers} provers, ${duration(now.delay_s)}`, "strong"));
+    // The curve falls: its upper right is free.
+    shapes.push(text(right, 28, "end", `now: ${now.provers} provers, ${duration(now.delay_s)}`, "strong"));
   }
   find("delay").replaceChildren(svg("svg", { class: "chart", width, height, role: "img", "aria-label": "delay against provers" }, ...shapes));
 }
