@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A name and its labels.
+type Series = (String, BTreeMap<String, String>);
+
 /// What was scraped.
 #[derive(Debug, Default)]
-pub struct Scrape {
+pub(super) struct Scrape {
     /// Type and help by family.
-    pub families: BTreeMap<String, (String, String)>,
-    /// Value by series: a name and its labels.
-    pub samples: BTreeMap<(String, BTreeMap<String, String>), f64>,
+    pub(super) families: BTreeMap<String, (String, String)>,
+    /// Value by series.
+    pub(super) samples: BTreeMap<Series, f64>,
 }
 
 impl Scrape {
     /// The sum of a name's series that have these labels.
-    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |of: &BTreeMap<String, String>| {
             let mut labels = labels.iter();
             labels.all(|&(key, value)| of.get(key).is_some_and(|found| found == value))
@@ -23,7 +26,7 @@ impl Scrape {
         series.map(|(_, value)| value).sum()
     }
 
-    pub fn names(&self) -> BTreeSet<&str> {
+    pub(super) fn names(&self) -> BTreeSet<&str> {
         self.samples.keys().map(|(name, _)| name.as_str()).collect()
     }
 }
@@ -52,7 +55,7 @@ fn value(text: &str) -> (String, &str) {
     }
 }
 
-fn sample(line: &str) -> ((String, BTreeMap<String, String>), f64) {
+fn sample(line: &str) -> (Series, f64) {
     let name = name(line);
     let mut rest = &line[name.len()..];
     let mut labels = BTreeMap::new();
@@ -72,7 +75,7 @@ fn sample(line: &str) -> ((String, BTreeMap<String, String>), f64) {
 }
 
 /// Reads a whole answer.
-pub fn parse(text: &str) -> Scrape {
+pub(super) fn parse(text: &str) -> Scrape {
     let mut scrape = Scrape::default();
     let mut help = None;
     let body = text.strip_suffix("# EOF\n").unwrap();
@@ -116,7 +119,7 @@ pub fn parse(text: &str) -> Scrape {
 
 /// Buckets grow, and the last one is the count.
 fn buckets(scrape: &Scrape) {
-    let mut found: BTreeMap<(String, BTreeMap<String, String>), Vec<(f64, f64)>> = BTreeMap::new();
+    let mut found: BTreeMap<Series, Vec<(f64, f64)>> = BTreeMap::new();
     for ((name, labels), &count) in &scrape.samples {
         if let Some(name) = name.strip_suffix("_bucket") {
             let mut labels = labels.clone();
