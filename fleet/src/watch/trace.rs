@@ -17,7 +17,7 @@ use axum::http::Request;
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -53,17 +53,33 @@ impl Traces {
             return Ok(None);
         }
         let exporter = SpanExporter::builder().with_tonic().build();
+        Self::exporting(exporter, (!set("OTEL_SERVICE_NAME")).then_some(service)).map(Some)
+    }
+
+    /// Exports to this collector, whatever the variables say of one. To be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`FleetError::Settings`] for an endpoint that cannot be used.
+    pub fn to(endpoint: &str, service: &str) -> Result<Self, FleetError> {
+        let exporter = SpanExporter::builder().with_tonic();
+        Self::exporting(exporter.with_endpoint(endpoint).build(), Some(service))
+    }
+
+    fn exporting(
+        exporter: Result<SpanExporter, ExporterBuildError>,
+        service: Option<&str>,
+    ) -> Result<Self, FleetError> {
         let exporter = exporter.map_err(|error| FleetError::Settings {
-            why: format!("traces cannot be sent to OTEL_EXPORTER_OTLP_ENDPOINT: {error}"),
+            why: format!("traces cannot be sent to that endpoint: {error}"),
         })?;
         let mut resource = Resource::builder();
-        if !set("OTEL_SERVICE_NAME") {
+        if let Some(service) = service {
             resource = resource.with_service_name(service.to_owned());
         }
         let provider = SdkTracerProvider::builder()
             .with_resource(resource.build())
             .with_batch_exporter(exporter);
-        Ok(Some(Self::over(provider.build())))
+        Ok(Self::over(provider.build()))
     }
 
     /// Over a provider of the caller's own.
@@ -86,10 +102,10 @@ impl Traces {
             }))
     }
 
-    /// Sends what is left, for at most five seconds.
+    /// Sends what is left, for at most five seconds. Spans that a collector does not take are lost without an error.
     ///
     /// # Errors
-    /// [`FleetError::Internal`] where that fails.
+    /// [`FleetError::Internal`] where the exporter does not end in time.
     pub async fn finish(self) -> Result<(), FleetError> {
         // It waits for the exporter, which may need this thread.
         let shutdown = tokio::task::spawn_blocking(move || self.provider.shutdown());

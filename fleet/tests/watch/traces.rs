@@ -7,6 +7,8 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use starkwright_fleet::aggregator::Submission;
 use starkwright_fleet::watch::trace::Traces;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::Seen;
@@ -99,4 +101,32 @@ async fn a_job_is_one_trace_across_all_its_processes() {
         let tops = found.iter().filter(|((_, parent), _)| parent.is_empty());
         assert_eq!(tops.map(|(_, count)| count).sum::<usize>(), 1, "{found:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_leave_for_a_collector() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let traces = Traces::to(&endpoint, "a test").unwrap();
+    let subscriber = tracing_subscriber::registry().with(traces.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info_span!(target: "starkwright_fleet", "a span that leaves").in_scope(|| {});
+        tracing::info_span!(target: "h2", "a span that stays").in_scope(|| {});
+    });
+    let ending = tokio::spawn(traces.finish());
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut sent = Vec::new();
+    let has = |sent: &[u8], words: &str| {
+        let mut windows = sent.windows(words.len());
+        windows.any(|window| window == words.as_bytes())
+    };
+    while !has(&sent, "a span that leaves") {
+        assert_ne!(socket.read_buf(&mut sent).await.unwrap(), 0);
+    }
+    assert!(sent.starts_with(b"PRI * HTTP/2.0") && has(&sent, "a test"));
+    assert!(!has(&sent, "a span that stays"));
+    // A collector that goes away holds nobody up.
+    drop(socket);
+    drop(listener);
+    ending.await.unwrap().unwrap();
 }
