@@ -118,7 +118,9 @@ impl Aggregator {
         Ok(match completed {
             Completed::Accepted { ready, job_done } => {
                 tracing::debug!(%task, prover, seconds, ready, "proof accepted");
-                let Proof { device, seconds, .. } = &proof;
+                let Proof {
+                    device, seconds, ..
+                } = &proof;
                 self.metrics.accepted(&kind, device, blob.bytes, *seconds);
                 self.wake(u64::from(ready));
                 if job_done {

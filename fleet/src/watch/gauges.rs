@@ -64,7 +64,12 @@ fn jobs(registry: &mut Registry, state: &State) {
     age.set(state.view.oldest.as_ref().map_or(0.0, since));
     let help = "Age of the oldest open job in seconds, 0 where none is open";
     registry.register("oldest_job_age_seconds", help, age);
-    if let Some(delay) = state.view.forecast.as_ref().and_then(super::Forecast::delay) {
+    if let Some(delay) = state
+        .view
+        .forecast
+        .as_ref()
+        .and_then(super::Forecast::delay)
+    {
         let gauge = Real::default();
         gauge.set(delay);
         let help = "Until all that is queued is done, in seconds, by the rates measured";

@@ -105,11 +105,21 @@ impl Metrics {
         let claim_seconds = "From a prover's asking to its task, in seconds";
         let metrics = Self {
             task_seconds: Spread::register(on, "task_seconds", task_seconds, SECONDS),
-            verify_seconds: Spread::register(on, "verify_seconds", "Verifying a proof, in seconds", SECONDS),
+            verify_seconds: Spread::register(
+                on,
+                "verify_seconds",
+                "Verifying a proof, in seconds",
+                SECONDS,
+            ),
             claim_seconds: Spread::register(on, "claim_seconds", claim_seconds, SECONDS),
             proof_bytes: Spread::register(on, "proof_bytes", "A proof's length in bytes", BYTES),
             job_delay: Spread::register(on, "job_delay_seconds", job_delay, LONG),
-            store_seconds: Spread::register(on, "store_seconds", "The queue's answers, in seconds", SHORT),
+            store_seconds: Spread::register(
+                on,
+                "store_seconds",
+                "The queue's answers, in seconds",
+                SHORT,
+            ),
             submitted: Family::default(),
             ended: Family::default(),
             claimed: Family::default(),
@@ -124,15 +134,50 @@ impl Metrics {
             registry: Registry::default(),
         };
         on.register("jobs_submitted", "Jobs queued", metrics.submitted.clone());
-        on.register("jobs_ended", "Jobs that are no longer open", metrics.ended.clone());
+        on.register(
+            "jobs_ended",
+            "Jobs that are no longer open",
+            metrics.ended.clone(),
+        );
         on.register("tasks_claimed", "Leases given out", metrics.claimed.clone());
-        on.register("proofs", "Proofs that provers delivered", metrics.proofs.clone());
-        on.register("task_failures", "Tasks that provers failed at", metrics.failures.clone());
-        on.register("leases_expired", "Leases that ran out", metrics.expired.clone());
-        on.register("leases_released", "Tasks given back undone", metrics.released.clone());
-        on.register("store_errors", "Errors of the queue's database", metrics.store_errors.clone());
-        on.register("blob_errors", "Errors of the store of proofs", metrics.blob_errors.clone());
-        Self { registry, ..metrics }
+        on.register(
+            "proofs",
+            "Proofs that provers delivered",
+            metrics.proofs.clone(),
+        );
+        on.register(
+            "task_failures",
+            "Tasks that provers failed at",
+            metrics.failures.clone(),
+        );
+        on.register(
+            "leases_expired",
+            "Leases that ran out",
+            metrics.expired.clone(),
+        );
+        on.register(
+            "leases_released",
+            "Tasks given back undone",
+            metrics.released.clone(),
+        );
+        on.register(
+            "store_errors",
+            "Errors of the queue's database",
+            metrics.store_errors.clone(),
+        );
+        on.register(
+            "blob_errors",
+            "Errors of the store of proofs",
+            metrics.blob_errors.clone(),
+        );
+        for state in [JobState::Done, JobState::Failed, JobState::Cancelled] {
+            // Known from the start: an alert needs a zero to rise from.
+            metrics.ended(state, 0);
+        }
+        Self {
+            registry,
+            ..metrics
+        }
     }
 
     pub(super) const fn registry(&self) -> &Registry {
@@ -145,7 +190,9 @@ impl Metrics {
 
     pub(super) fn ended(&self, state: JobState, jobs: usize) {
         let state = state.name();
-        self.ended.get_or_create(&InState { state }).inc_by(jobs as u64);
+        self.ended
+            .get_or_create(&InState { state })
+            .inc_by(jobs as u64);
     }
 
     pub(super) fn job_done(&self, machine: &MachineId, delay: Duration) {
@@ -170,16 +217,25 @@ impl Metrics {
     }
 
     /// The queue answered an operation after so long, or with this error.
-    pub(super) fn stored(&self, operation: &'static str, took: Duration, error: Option<&FleetError>) {
+    pub(super) fn stored(
+        &self,
+        operation: &'static str,
+        took: Duration,
+        error: Option<&FleetError>,
+    ) {
         let operation = Operation { operation };
         self.store_seconds.observe(&operation, took.as_secs_f64());
         // Others are answers: an unknown job, a full queue.
-        if matches!(
+        let failed = matches!(
             error,
-            Some(FleetError::Database { .. } | FleetError::Damaged { .. } | FleetError::Internal { .. })
-        ) {
-            self.store_errors.get_or_create(&operation).inc();
-        }
+            Some(
+                FleetError::Database { .. }
+                    | FleetError::Damaged { .. }
+                    | FleetError::Internal { .. }
+            )
+        );
+        let errors = self.store_errors.get_or_create(&operation);
+        errors.inc_by(u64::from(failed));
     }
 
     /// The store of proofs failed.
@@ -200,7 +256,11 @@ impl Metrics {
     /// A proof was dealt with: `accepted`, `duplicate`, `closed` or `refused`.
     pub(crate) fn delivered(&self, kind: &Kind, outcome: &'static str) {
         let Kind { machine, kind } = kind.clone();
-        let outcome = Outcome { machine, kind, outcome };
+        let outcome = Outcome {
+            machine,
+            kind,
+            outcome,
+        };
         self.proofs.get_or_create(&outcome).inc();
     }
 

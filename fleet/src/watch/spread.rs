@@ -62,7 +62,12 @@ pub(super) struct Spread<L> {
 
 impl<L: Clone + Debug + Eq + Hash + EncodeLabelSet + Send + Sync + 'static> Spread<L> {
     /// Registers `name`, and `name_last`, `name_mean`, `name_max`.
-    pub(super) fn register(registry: &mut Registry, name: &str, help: &str, bounds: Buckets) -> Self {
+    pub(super) fn register(
+        registry: &mut Registry,
+        name: &str,
+        help: &str,
+        bounds: Buckets,
+    ) -> Self {
         let spread = Self {
             histogram: Family::new_with_constructor(bounds),
             last: Family::default(),
@@ -72,7 +77,11 @@ impl<L: Clone + Debug + Eq + Hash + EncodeLabelSet + Send + Sync + 'static> Spre
         };
         registry.register(name, help, spread.histogram.clone());
         let mut beside = |suffix: &str, what: &str, gauge: &Family<L, Real>| {
-            registry.register(format!("{name}_{suffix}"), format!("{help}: {what}"), gauge.clone());
+            registry.register(
+                format!("{name}_{suffix}"),
+                format!("{help}: {what}"),
+                gauge.clone(),
+            );
         };
         beside("last", "the last one", &spread.last);
         beside("mean", "mean since the start", &spread.mean);

@@ -86,7 +86,9 @@ impl JobStore for Watched {
     }
 
     async fn fail(&self, task: TaskId, token: i64, why: &str) -> Result<Failed, FleetError> {
-        let outcome = self.timed("fail", self.store.fail(task, token, why)).await?;
+        let outcome = self
+            .timed("fail", self.store.fail(task, token, why))
+            .await?;
         if outcome != Failed::NotYours {
             self.metrics.failed();
         }

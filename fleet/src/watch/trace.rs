@@ -17,7 +17,7 @@ use axum::http::Request;
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -53,17 +53,33 @@ impl Traces {
             return Ok(None);
         }
         let exporter = SpanExporter::builder().with_tonic().build();
+        Self::exporting(exporter, (!set("OTEL_SERVICE_NAME")).then_some(service)).map(Some)
+    }
+
+    /// Exports to this collector, whatever the variables say of one. To be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`FleetError::Settings`] for an endpoint that cannot be used.
+    pub fn to(endpoint: &str, service: &str) -> Result<Self, FleetError> {
+        let exporter = SpanExporter::builder().with_tonic();
+        Self::exporting(exporter.with_endpoint(endpoint).build(), Some(service))
+    }
+
+    fn exporting(
+        exporter: Result<SpanExporter, ExporterBuildError>,
+        service: Option<&str>,
+    ) -> Result<Self, FleetError> {
         let exporter = exporter.map_err(|error| FleetError::Settings {
-            why: format!("traces cannot be sent to OTEL_EXPORTER_OTLP_ENDPOINT: {error}"),
+            why: format!("traces cannot be sent to that endpoint: {error}"),
         })?;
         let mut resource = Resource::builder();
-        if !set("OTEL_SERVICE_NAME") {
+        if let Some(service) = service {
             resource = resource.with_service_name(service.to_owned());
         }
         let provider = SdkTracerProvider::builder()
             .with_resource(resource.build())
             .with_batch_exporter(exporter);
-        Ok(Some(Self::over(provider.build())))
+        Ok(Self::over(provider.build()))
     }
 
     /// Over a provider of the caller's own.
@@ -86,15 +102,17 @@ impl Traces {
             }))
     }
 
-    /// Sends what is left, for at most five seconds.
+    /// Sends what is left, for at most five seconds. Spans that a collector does not take are lost without an error.
     ///
     /// # Errors
-    /// [`FleetError::Internal`] where that fails.
+    /// [`FleetError::Internal`] where the exporter does not end in time.
     pub async fn finish(self) -> Result<(), FleetError> {
         // It waits for the exporter, which may need this thread.
         let shutdown = tokio::task::spawn_blocking(move || self.provider.shutdown());
         let internal = |why: String| FleetError::Internal { why };
-        let ended = shutdown.await.map_err(|error| internal(error.to_string()))?;
+        let ended = shutdown
+            .await
+            .map_err(|error| internal(error.to_string()))?;
         ended.map_err(|error| internal(format!("the last traces were not sent: {error}")))
     }
 }
@@ -168,7 +186,11 @@ mod tests {
     fn a_job_keeps_the_trace_it_was_given_and_gets_one_where_that_is_none() {
         let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(of_job(&Span::none(), given), given);
-        for none in ["", "nonsense", &given.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32))] {
+        for none in [
+            "",
+            "nonsense",
+            &given.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+        ] {
             let fresh = of_job(&Span::none(), none);
             assert!(context(&fresh).is_some(), "{fresh}");
             assert_ne!(fresh, of_job(&Span::none(), none));

@@ -99,7 +99,11 @@ impl Tree {
         }
         if tree.nodes.is_empty() {
             let levels = levels.into_iter().take(MAX_LEVELS);
-            let level = |((height, kind), tasks)| Level { height, kind, tasks };
+            let level = |((height, kind), tasks)| Level {
+                height,
+                kind,
+                tasks,
+            };
             tree.levels = levels.map(level).collect();
         }
         Ok(tree)

@@ -24,7 +24,9 @@ impl Forecaster for Divides {
         let backlog = store.backlog().await?;
         let work: u64 = backlog.iter().map(|kind| kind.work).sum();
         let provers = store.provers().await?;
-        let working = provers.iter().filter(|prover| prover.quarantined.is_empty());
+        let working = provers
+            .iter()
+            .filter(|prover| prover.quarantined.is_empty());
         let working = (working.count() as u32).max(1);
         let delay = |provers: u32| work as f64 * pace / f64::from(provers);
         let jobs = store.jobs(Some(JobState::Open), 100).await?;

@@ -88,7 +88,6 @@ impl Page {
     }
 
     /// Its routes, for a server of the caller's own.
-    #[must_use]
     pub fn router(self) -> Router {
         Router::new()
             .route("/", get(page))
@@ -118,7 +117,11 @@ impl Page {
         let mut kept = self.trees.lock().await;
         if let Some((at, tree)) = kept.get(&id) {
             // Trees that are counted rather than drawn take longer to read.
-            let fresh = if tree.nodes.is_empty() { 5 * FRESH } else { FRESH };
+            let fresh = if tree.nodes.is_empty() {
+                5 * FRESH
+            } else {
+                FRESH
+            };
             if at.elapsed() < fresh {
                 return Ok(Arc::clone(tree));
             }
@@ -159,14 +162,19 @@ impl IntoResponse for Failed {
 async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
         // The page has a policy of its own.
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     let same = HeaderValue::from_static("same-origin");
     headers.insert("cross-origin-resource-policy", same);
@@ -233,7 +241,11 @@ impl Viewer {
                     return Some((event, self));
                 }
             };
-            if self.told.as_ref().is_none_or(|told| told.view != state.view) {
+            if self
+                .told
+                .as_ref()
+                .is_none_or(|told| told.view != state.view)
+            {
                 let event = Event::default().json_data(&*state).ok()?;
                 self.told = Some(state);
                 return Some((event, self));

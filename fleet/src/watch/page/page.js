@@ -159,7 +159,7 @@ function throughput() {
 function delay() {
   const forecast = state.forecast;
   if (!forecast || !forecast.curve.length) return find("delay").replaceChildren(el("p", { class: "none" }, "no rates measured yet"));
-  const width = find("delay").clientWidth || 500, height = 150, left = 64, low = height - 20, right = width - 10;
+  const width = find("delay").clientWidth || 500, height = 150, left = 84, low = height - 20, right = width - 10;
   const curve = forecast.curve;
   const most = Math.max(...curve.map((point) => point.delay_s), 1e-9), last = Math.max(...curve.map((point) => point.provers), 2);
   const x = (provers) => left + ((provers - 1) / (last - 1)) * (right - left);
@@ -173,9 +173,9 @@ function delay() {
   shapes.push(text(left, height - 4, "start", "1 prover"), text(right, height - 4, "end", `${last} provers`));
   const now = curve.find((point) => point.provers === forecast.provers);
   if (now) {
-    const late = x(now.provers) > (left + right) / 2;
     shapes.push(svg("circle", { class: "now", cx: x(now.provers), cy: y(now.delay_s), r: 5 }));
-    shapes.push(text(x(now.provers) + (late ? -4 : 10), Math.max(y(now.delay_s) - 9, 10), late ? "end" : "start", `now: ${now.provers} provers, ${duration(now.delay_s)}`, "strong"));
+    // The curve falls: its upper right is free.
+    shapes.push(text(right, 28, "end", `now: ${now.provers} provers, ${duration(now.delay_s)}`, "strong"));
   }
   find("delay").replaceChildren(svg("svg", { class: "chart", width, height, role: "img", "aria-label": "delay against provers" }, ...shapes));
 }
@@ -186,24 +186,27 @@ function provers() {
   find("provers-note").textContent = [[working, "working"], [idle, "idle"], [gone, "gone"], [quarantined, "quarantined"]]
     .filter(([count]) => count).map(([count, name]) => `${number(count)} ${name}`).join(", ") + (known > list.length ? `; ${list.length} are listed` : "");
   const colours = { working: "leased", idle: "done", gone: "waiting", quarantined: "failed" };
+  const caught = list.some((row) => row.why);
   const rows = list.map((row) => {
     const words = row.state === "gone" ? `gone for ${duration(age(row.seen))}` : row.state;
     const cells = [cell(row.name), dotted(words, colours[row.state]), cell(row.device, "wide"), cell(bytes(row.memory), "number", "memory"),
       cell(number(row.leased), "number", "leased"), cell(number(row.done), "number", "done"), cell(number(row.refused), "number", "refused")];
-    return row.why ? [...cells, cell(row.why, "wide")] : cells;
+    return [...cells, ...(caught ? [row.why ? cell(row.why, "wide") : el("td")] : [])];
   });
-  const why = list.some((row) => row.why) ? [["quarantined for"]] : [];
+  const why = caught ? [["quarantined for"]] : [];
   table("provers", [["name"], ["state"], ["device"], ["memory", "number"], ["leased", "number"], ["done", "number"], ["refused", "number"], ...why], rows, "no prover has registered yet");
 }
 
 function ended() {
   const colours = { done: "done", failed: "failed", cancelled: "waiting" };
-  const rows = state.jobs.list.filter((row) => row.state !== "open").map((row) => {
+  const list = state.jobs.list.filter((row) => row.state !== "open");
+  const failed = list.some((row) => row.error);
+  const rows = list.map((row) => {
     const cells = [el("td", { title: row.id }, el("code", {}, row.id.slice(0, 12))), dotted(row.state, colours[row.state]), cell(row.machine), cell(number(row.tasks.done), "number", "tasks"),
       cell(duration((row.ended - row.submitted) / 1000), "number", "delay"), cell(`${duration(age(row.ended))} ago`, "number")];
-    return row.error ? [...cells, cell(row.error, "wide")] : cells;
+    return [...cells, ...(failed ? [row.error ? cell(row.error, "wide") : el("td")] : [])];
   });
-  const why = state.jobs.list.some((row) => row.error) ? [["why"]] : [];
+  const why = failed ? [["why"]] : [];
   table("ended", [["job"], ["state"], ["machine"], ["tasks", "number"], ["delay", "number"], ["ended", "number"], ...why], rows, "no job has ended yet");
 }
 
