@@ -7,6 +7,7 @@
 //!
 //! [`forecast`] is about what is queued; [`plan`] is about what may come.
 
+mod need;
 mod paces;
 mod plan;
 mod snapshot;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use need::{Demand, NeedSettings, needed};
 pub use paces::Paces;
 pub use plan::{PlanPoint, PlanReport, PlanRequest, parse_rate, plan};
 pub use snapshot::{
@@ -23,9 +25,8 @@ pub use snapshot::{
 
 use crate::FleetError;
 use crate::simulate::{
-    Arrival, Bound, Faults, ProverGroup, Rules, Running, Scenario, doubling, of_mix, run,
+    Arrival, Bound, Faults, ProverGroup, Rules, Running, Scenario, doubling, run,
 };
-use crate::store::ProverView;
 use crate::task::JobId;
 
 /// When one job will be done.
@@ -96,17 +97,9 @@ pub fn forecast(snapshot: &Snapshot, settings: &ForecastSettings) -> Result<Fore
     let mut counts: BTreeSet<u32> = doubling(settings.max_provers.max(1)).into_iter().collect();
     counts.insert(forecast.provers);
     counts.remove(&0);
-    if snapshot.provers.is_empty() {
-        return Ok(forecast);
-    }
     for provers in counts {
-        let etas = if forecast.rough {
-            rough(snapshot, &paces, provers)
-        } else {
-            simulated(snapshot, &paces, provers, settings)?
-        };
-        let last = etas.iter().map(|job| job.eta_s).max_by(f64::total_cmp);
-        if let Some(delay_s) = last {
+        let etas = etas(snapshot, &paces, provers, settings)?;
+        if let Some(delay_s) = last(&etas) {
             forecast.curve.push(DelayPoint { provers, delay_s });
         }
         if provers == forecast.provers {
@@ -114,6 +107,29 @@ pub fn forecast(snapshot: &Snapshot, settings: &ForecastSettings) -> Result<Fore
         }
     }
     Ok(forecast)
+}
+
+/// When each job is done with so many provers.
+fn etas(
+    snapshot: &Snapshot,
+    paces: &Paces,
+    provers: u32,
+    settings: &ForecastSettings,
+) -> Result<Vec<JobForecast>, FleetError> {
+    let groups = snapshot.groups(provers);
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    if snapshot.jobs.iter().any(|job| job.rest.is_none()) {
+        return Ok(rough(snapshot, paces, &groups));
+    }
+    simulated(snapshot, paces, groups, settings)
+}
+
+/// When the last one is.
+fn last(etas: &[JobForecast]) -> Option<f64> {
+    let etas = etas.iter().map(|job| job.eta_s);
+    etas.max_by(f64::total_cmp)
 }
 
 fn unmeasured(snapshot: &Snapshot, paces: &Paces) -> BTreeSet<String> {
@@ -127,35 +143,18 @@ fn unmeasured(snapshot: &Snapshot, paces: &Paces) -> BTreeSet<String> {
     unknown.map(|backlog| backlog.kind.clone()).collect()
 }
 
-fn group(prover: &ProverView) -> ProverGroup {
-    ProverGroup {
-        count: 1,
-        device: prover.info.device.clone(),
-        memory: prover.info.memory,
-        machines: prover.info.machines.clone(),
-        slowdown: 1.0,
-    }
-}
-
-/// The first `count` provers: those of now in their order, then the same again.
-fn provers(snapshot: &Snapshot, count: u32) -> Vec<ProverGroup> {
-    let now: Vec<ProverGroup> = snapshot.provers.iter().map(group).collect();
-    let now = &now[..now.len().min(count as usize)];
-    let more = count - now.len() as u32;
-    [now.to_vec(), of_mix(now, more)].concat()
-}
-
 /// Every task simulated.
 fn simulated(
     snapshot: &Snapshot,
     paces: &Paces,
-    count: u32,
+    groups: Vec<ProverGroup>,
     settings: &ForecastSettings,
 ) -> Result<Vec<JobForecast>, FleetError> {
+    let count: u32 = groups.iter().map(|group| group.count).sum();
     let mut scenario = Scenario {
         seed: 0,
         rates: snapshot.rates.clone(),
-        provers: provers(snapshot, count),
+        provers: groups,
         arrivals: Vec::new(),
         faults: Faults::default(),
         rules: Rules::default(),
@@ -211,8 +210,7 @@ fn simulated(
 }
 
 /// The lower bound: jobs one after the other at the speed of all provers, none sooner than its longest chain.
-fn rough(snapshot: &Snapshot, paces: &Paces, count: u32) -> Vec<JobForecast> {
-    let groups = provers(snapshot, count);
+fn rough(snapshot: &Snapshot, paces: &Paces, groups: &[ProverGroup]) -> Vec<JobForecast> {
     // Seconds until everything is done, were all provers like one of the group: speeds add up.
     let all = |group: &ProverGroup| -> f64 {
         let waiting = snapshot.backlog.iter();
@@ -239,7 +237,7 @@ fn rough(snapshot: &Snapshot, paces: &Paces, count: u32) -> Vec<JobForecast> {
         let chain = job.rest.as_ref().map_or(0.0, |rest| {
             let template = &rest.template;
             let seconds = |task: &crate::task::TaskSpec| {
-                let device = &snapshot.provers[0].info.device;
+                let device = &groups[0].device;
                 let machine = &template.machine().name;
                 let seconds = paces.seconds(device, machine, &task.kind, task.work);
                 seconds.unwrap_or(0.0)

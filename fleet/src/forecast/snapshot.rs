@@ -1,10 +1,10 @@
 //! What a forecast needs to know of a queue, read from it at one time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::FleetError;
-use crate::simulate::Template;
+use crate::simulate::{ProverGroup, Template, of_mix};
 use crate::store::{Backlog, JobState, JobStore, JobView, ProverView, Rate, TaskState, TaskView};
 use crate::task::{JobId, MachineId, Place, TaskId, TaskSpec};
 
@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub backlog: Vec<Backlog>,
     /// Who was seen at which task first when.
     leases: HashMap<TaskId, (String, i64)>,
+    /// The machines of open jobs and of the newest one that is done.
+    pub(super) machines: BTreeSet<MachineId>,
     /// Urgency and memory of a kind of task.
     kinds: BTreeMap<(MachineId, String), (u8, u64)>,
 }
@@ -73,6 +75,7 @@ impl Snapshot {
             rates: store.rates().await?,
             backlog: store.backlog().await?,
             leases: HashMap::new(),
+            machines: BTreeSet::new(),
             kinds: before
                 .map(|before| before.kinds.clone())
                 .unwrap_or_default(),
@@ -84,6 +87,7 @@ impl Snapshot {
         let mut tasks = 0;
         for view in views {
             tasks += view.tasks.all();
+            snapshot.machines.insert(view.machine.clone());
             let rest = if tasks <= MAX_SIMULATED {
                 Some(snapshot.rest(store, &view, before).await?)
             } else {
@@ -92,6 +96,42 @@ impl Snapshot {
             snapshot.jobs.push(OpenJob { view, rest });
         }
         Ok(snapshot)
+    }
+
+    /// What there is of provers: those that work now; without any, one of the device that was measured most, which can do
+    /// everything. Empty where nothing was measured either.
+    #[must_use]
+    pub fn mix(&self) -> Vec<ProverGroup> {
+        let now = self.provers.iter().map(|prover| ProverGroup {
+            count: 1,
+            device: prover.info.device.clone(),
+            memory: prover.info.memory,
+            machines: prover.info.machines.clone(),
+            slowdown: 1.0,
+        });
+        let now: Vec<ProverGroup> = now.collect();
+        let most = self.rates.iter().max_by_key(|rate| rate.samples);
+        match most {
+            Some(rate) if now.is_empty() => {
+                let machines: BTreeSet<MachineId> = self.machines.clone();
+                vec![ProverGroup {
+                    count: 1,
+                    device: rate.device.clone(),
+                    memory: u64::MAX,
+                    machines: machines.into_iter().collect(),
+                    slowdown: 1.0,
+                }]
+            }
+            _ => now,
+        }
+    }
+
+    /// The first `count` provers: those of now in their order, and the same again.
+    pub(super) fn groups(&self, count: u32) -> Vec<ProverGroup> {
+        let mix = self.mix();
+        let now = &mix[..mix.len().min(count as usize)];
+        let more = of_mix(now, count - now.len() as u32);
+        [now, &more].concat()
     }
 
     async fn rest(

@@ -16,11 +16,8 @@ use super::{
 };
 use crate::FleetError;
 use crate::forecast::Paces;
-use crate::store::{
-    Claim, Completed, Failed, JobState, JobStore as _, Limits, MemoryStore, Proof, ProverInfo,
-    Refusal,
-};
-use crate::task::{Blob, BlobHash, JobId, TaskId, hex};
+use crate::store::{Claim, JobState, JobStore as _, Limits, MemoryStore, ProverInfo};
+use crate::task::{JobId, TaskId, hex};
 
 /// A task that is in work when the simulation begins.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +32,9 @@ pub(crate) struct Running {
     pub(crate) remaining_s: f64,
 }
 
+/// What is to happen to a prover is void once it has ended the task that it was about: its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+pub(super) enum Event {
     Arrive(usize),
     Heartbeat { prover: usize, run: u64 },
     Deliver { prover: usize, run: u64 },
@@ -45,23 +43,23 @@ enum Event {
     Restart(usize),
 }
 
-struct Engine<'a, O> {
-    scenario: &'a Scenario,
-    paces: Paces,
-    store: MemoryStore,
-    fleet: Fleet,
-    events: BinaryHeap<Reverse<(u64, u64, Event)>>,
-    now: u64,
-    scheduled: u64,
-    rng: SmallRng,
-    jobs: Vec<JobOutcome>,
-    numbers: HashMap<JobId, usize>,
+pub(super) struct Engine<'a, O> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) paces: Paces,
+    pub(super) store: MemoryStore,
+    pub(super) fleet: Fleet,
+    pub(super) events: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    pub(super) now: u64,
+    pub(super) scheduled: u64,
+    pub(super) rng: SmallRng,
+    pub(super) jobs: Vec<JobOutcome>,
+    pub(super) numbers: HashMap<JobId, usize>,
     /// Tasks of jobs that have ended since the queue was last relieved of them.
-    ended_tasks: usize,
-    end: u64,
-    counts: Counts,
-    trace: Sha256,
-    observe: O,
+    pub(super) ended_tasks: usize,
+    pub(super) end: u64,
+    pub(super) counts: Counts,
+    pub(super) trace: Sha256,
+    pub(super) observe: O,
 }
 
 /// Ended jobs are archived when they have so many tasks: the queue's memory stays bounded.
@@ -71,7 +69,9 @@ const ARCHIVE_TASKS: usize = 200_000;
 const FOREVER: Duration = Duration::from_secs(400_000_000_000);
 
 /// What the queue in memory answers: it never waits.
-fn at_once<T>(answer: impl Future<Output = Result<T, FleetError>>) -> Result<T, FleetError> {
+pub(super) fn at_once<T>(
+    answer: impl Future<Output = Result<T, FleetError>>,
+) -> Result<T, FleetError> {
     answer.now_or_never().unwrap_or_else(|| {
         Err(FleetError::Internal {
             why: "the queue in memory waited".to_owned(),
@@ -126,7 +126,7 @@ pub(crate) fn run(
 }
 
 impl<O: FnMut(&Record)> Engine<'_, O> {
-    fn at(&mut self, time: u64, event: Event) {
+    pub(super) fn at(&mut self, time: u64, event: Event) {
         // The second entry keeps the order of simultaneous events.
         self.events.push(Reverse((time, self.scheduled, event)));
         self.scheduled += 1;
@@ -137,7 +137,7 @@ impl<O: FnMut(&Record)> Engine<'_, O> {
         self.store.set_now((time / 1000) as i64);
     }
 
-    fn record(&mut self, what: What, prover: usize, job: usize, task: u32) {
+    pub(super) fn record(&mut self, what: What, prover: usize, job: usize, task: u32) {
         let record = Record {
             at_us: self.now,
             what,
@@ -155,11 +155,11 @@ impl<O: FnMut(&Record)> Engine<'_, O> {
         (self.observe)(&record);
     }
 
-    fn template(&self, job: usize) -> Arc<Template> {
+    pub(super) fn template(&self, job: usize) -> Arc<Template> {
         Arc::clone(&self.scenario.arrivals[job].job)
     }
 
-    fn job_number(&self, id: TaskId) -> usize {
+    pub(super) fn job_number(&self, id: TaskId) -> usize {
         self.numbers.get(&id.job).copied().unwrap_or_default()
     }
 
@@ -190,183 +190,6 @@ impl<O: FnMut(&Record)> Engine<'_, O> {
             at_once(self.store.archive(Duration::ZERO))?;
         }
         Ok(true)
-    }
-
-    fn happen(&mut self, event: Event) -> Result<(), FleetError> {
-        match event {
-            Event::Arrive(job) => self.arrive(job),
-            Event::Restart(prover) => {
-                self.fleet.rest(prover);
-                Ok(())
-            }
-            Event::Heartbeat { prover, run }
-            | Event::Deliver { prover, run }
-            | Event::Fail { prover, run }
-            | Event::Crash { prover, run }
-                if self.fleet.provers[prover].run != run =>
-            {
-                Ok(())
-            }
-            Event::Heartbeat { prover, run } => self.heartbeat(prover, run),
-            Event::Deliver { prover, .. } => match self.stop(prover) {
-                Some(work) if self.fleet.provers[prover].lies => self.lie(prover, &work),
-                Some(work) => self.deliver(prover, &work),
-                None => Ok(()),
-            },
-            Event::Fail { prover, .. } => match self.stop(prover) {
-                Some(work) => self.fail(prover, &work),
-                None => Ok(()),
-            },
-            Event::Crash { prover, .. } => {
-                if let Some(work) = self.stop(prover) {
-                    self.counts.crashes += 1;
-                    let id = work.claim.task;
-                    self.record(What::Crashed, prover, self.job_number(id), id.number);
-                    let back = self
-                        .now
-                        .saturating_add(micros(self.scenario.faults.restart_s));
-                    self.at(back, Event::Restart(prover));
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn arrive(&mut self, job: usize) -> Result<(), FleetError> {
-        let arrival = &self.scenario.arrivals[job];
-        let new = arrival.job.job(job as u64, arrival.priority);
-        self.numbers.insert(new.id, job);
-        at_once(self.store.submit(&new))?;
-        self.record(What::Submitted, self.fleet.provers.len(), job, 0);
-        self.fleet.wake_for_all(&arrival.job);
-        Ok(())
-    }
-
-    /// The prover's work ends, whichever way.
-    fn stop(&mut self, prover: usize) -> Option<Work> {
-        let state = &mut self.fleet.provers[prover];
-        state.run += 1;
-        let work = state.work.take()?;
-        state.busy += self.now - work.since;
-        Some(work)
-    }
-
-    fn heartbeat(&mut self, prover: usize, run: u64) -> Result<(), FleetError> {
-        let state = &self.fleet.provers[prover];
-        if let Some(work) = &state.work {
-            let held = [(work.claim.task, work.claim.token)];
-            let lease = Duration::from_secs_f64(self.scenario.rules.lease_s);
-            // A prover whose lease is gone goes on: a late proof is as good.
-            at_once(self.store.heartbeat(&state.name, &held, lease))?;
-            let next = self
-                .now
-                .saturating_add(micros(self.scenario.rules.heartbeat_s));
-            self.at(next, Event::Heartbeat { prover, run });
-        }
-        Ok(())
-    }
-
-    fn deliver(&mut self, prover: usize, work: &Work) -> Result<(), FleetError> {
-        let id = work.claim.task;
-        let job = self.job_number(id);
-        let state = &self.fleet.provers[prover];
-        let proof = Proof {
-            blob: Blob {
-                hash: BlobHash([0; 32]),
-                bytes: 0,
-            },
-            prover: state.name.clone(),
-            device: state.device.clone(),
-            seconds: work.seconds,
-        };
-        self.fleet.rest(prover);
-        match at_once(self.store.complete(id, &proof)) {
-            Ok(Completed::Accepted { ready, job_done }) => {
-                self.counts.proofs += 1;
-                self.record(What::Proven, prover, job, id.number);
-                if ready > 0 {
-                    let template = self.template(job);
-                    for &parent in template.parents(id.number) {
-                        self.fleet.wake(&template, parent);
-                    }
-                }
-                if job_done {
-                    self.ended(job, JobState::Done);
-                }
-            }
-            // An archived job's tasks are not known any more.
-            Ok(Completed::Duplicate | Completed::Closed(_))
-            | Err(FleetError::UnknownTask { .. }) => {
-                self.counts.duplicates += 1;
-                self.record(What::Late, prover, job, id.number);
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn lie(&mut self, prover: usize, work: &Work) -> Result<(), FleetError> {
-        let id = work.claim.task;
-        let job = self.job_number(id);
-        let refusal = Refusal {
-            task: id,
-            prover: self.fleet.provers[prover].name.clone(),
-            blob: Blob {
-                hash: BlobHash([1; 32]),
-                bytes: 0,
-            },
-            why: "simulated".to_owned(),
-            at: 0,
-        };
-        self.counts.refused += 1;
-        self.record(What::Refused, prover, job, id.number);
-        match at_once(self.store.refuse(&refusal, work.claim.token)) {
-            Ok(true) => self.counts.quarantined += 1,
-            Ok(false) | Err(FleetError::UnknownTask { .. }) => self.fleet.rest(prover),
-            Err(error) => return Err(error),
-        }
-        self.fleet.wake(&self.template(job), id.number);
-        Ok(())
-    }
-
-    fn fail(&mut self, prover: usize, work: &Work) -> Result<(), FleetError> {
-        let id = work.claim.task;
-        let job = self.job_number(id);
-        self.counts.failed += 1;
-        self.record(What::Failed, prover, job, id.number);
-        self.fleet.rest(prover);
-        match at_once(self.store.fail(id, work.claim.token, "simulated")) {
-            Ok(outcome) => self.failed(job, id.number, outcome),
-            Err(FleetError::UnknownTask { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn expire(&mut self) -> Result<(), FleetError> {
-        for expired in at_once(self.store.expire())? {
-            let job = self.job_number(expired.task);
-            self.counts.expired += 1;
-            let prover = self.fleet.number(&expired.prover);
-            self.record(What::Expired, prover, job, expired.task.number);
-            self.failed(job, expired.task.number, expired.outcome);
-        }
-        Ok(())
-    }
-
-    fn failed(&mut self, job: usize, task: u32, outcome: Failed) {
-        match outcome {
-            Failed::Again { .. } => self.fleet.wake(&self.template(job), task),
-            Failed::JobFailed => self.ended(job, JobState::Failed),
-            Failed::NotYours => {}
-        }
-    }
-
-    fn ended(&mut self, job: usize, state: JobState) {
-        self.jobs[job].state = state;
-        self.jobs[job].ended_s = Some(self.now as f64 / 1e6);
-        self.end = self.now;
-        self.ended_tasks += self.scenario.arrivals[job].job.tasks().len();
     }
 
     /// Everything that is ready goes to whoever is idle and can do it.

@@ -15,19 +15,19 @@
 mod arrivals;
 mod bound;
 mod engine;
+mod events;
 mod fleet;
 mod report;
 mod scenario;
+mod settings;
 mod template;
 
 pub use arrivals::{Arrival, MAX_ARRIVALS, MAX_FILE, parse_arrivals, poisson, read_arrivals};
 pub use bound::Bound;
 pub(crate) use engine::{Running, run};
 pub use report::{Counts, CurvePoint, Delays, JobOutcome, Record, SimulationReport, What};
-pub use scenario::{
-    Arrivals, Faults, MAX_PROVERS, MAX_SECONDS, ProverGroup, Rules, Scenario, ScenarioSettings,
-    of_mix,
-};
+pub use scenario::{Faults, MAX_PROVERS, MAX_SECONDS, ProverGroup, Rules, Scenario, of_mix};
+pub use settings::{Arrivals, ScenarioSettings};
 pub use template::{MAX_LEAVES, Step, Template, TreeJob};
 
 use crate::FleetError;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use starkwright_fleet::forecast::{
-    Forecast, ForecastSettings, Snapshot, forecast, measured_arrivals, measured_overhead,
-    newest_done,
+    Demand, Forecast, ForecastSettings, NeedSettings, Snapshot, forecast, measured_arrivals,
+    measured_overhead, needed, newest_done,
 };
 use starkwright_fleet::store::{JobState, JobStore, Limits, MemoryStore, Proof, ProverInfo};
 use starkwright_fleet::task::{Blob, BlobHash, JobId, NewJob};
@@ -239,4 +239,38 @@ fn a_large_backlog_is_bounded() {
         "{} against {took}",
         all.delay_s
     );
+}
+
+#[test]
+fn the_number_needed_follows_the_queue() {
+    let settings = NeedSettings {
+        target_delay_s: 200.0,
+        window_s: 3600.0,
+        min_provers: 0,
+        forecast: ForecastSettings::default(),
+    };
+    let mut real = Real::new(2, 0.0);
+    let take = |real: &Real| {
+        let demand = block_on(Demand::take(&real.store, None, settings.window_s)).unwrap();
+        needed(&demand, &settings).unwrap()
+    };
+    // Nothing is measured: whoever works is all that is known.
+    assert_eq!(take(&real), Some(0));
+    real.submit(&job("warm-up", &tree(8)));
+    real.run();
+    let quiet = take(&real).unwrap();
+    assert_eq!(quiet, 1);
+    for number in 0..6 {
+        real.submit(&job(&number.to_string(), &tree(16)));
+    }
+    let loaded = take(&real).unwrap();
+    let made = forecast(&real.snapshot(None), &settings.forecast).unwrap();
+    let meets = |point: &&starkwright_fleet::forecast::DelayPoint| point.delay_s <= 200.0;
+    let first = made.curve.iter().find(meets).unwrap().provers;
+    assert!(first / 2 < loaded && loaded <= first, "{loaded}, {first}");
+    // All provers are gone: still as many are needed, of the device that was measured.
+    real.now_ms += 3_000_000;
+    real.store.set_now(real.now_ms);
+    assert!(real.snapshot(None).provers.is_empty());
+    assert_eq!(take(&real), Some(loaded));
 }

@@ -5,6 +5,7 @@ mod faults;
 mod forecast;
 mod graham;
 mod plan;
+mod real;
 mod routing;
 mod scenario;
 mod speed;
