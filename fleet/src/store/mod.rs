@@ -349,7 +349,7 @@ pub struct ProverView {
 }
 
 /// How fast a device does a kind of task.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     /// The device.
     pub device: String,
