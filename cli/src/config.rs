@@ -54,6 +54,9 @@ pub(crate) struct AggregatorConfig {
     /// Seconds.
     pub(crate) lease: Option<u64>,
     pub(crate) max_open: Option<u64>,
+    pub(crate) page: Option<SocketAddr>,
+    pub(crate) target_delay: Option<String>,
+    pub(crate) on_provers: Option<String>,
 }
 
 /// `[prover]`

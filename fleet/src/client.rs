@@ -328,6 +328,33 @@ impl Client {
         queued.map(drop).map_err(self.failed())
     }
 
+    /// When the open jobs will be done, as the protocol has it.
+    ///
+    /// # Errors
+    /// As [`Self::job`].
+    pub async fn forecast(&self) -> Result<wire::GetForecastReply, FleetError> {
+        let request = wire::GetForecastRequest {};
+        let forecast = self.jobs.clone().get_forecast(request).await;
+        Ok(forecast.map_err(self.failed())?.into_inner())
+    }
+
+    /// How many provers are needed for so many jobs a second, each done within so many seconds.
+    ///
+    /// # Errors
+    /// As [`Self::job`]; [`FleetError::Refused`] where nothing was measured yet.
+    pub async fn plan(
+        &self,
+        arrivals_per_s: f64,
+        target_delay_s: f64,
+    ) -> Result<wire::GetPlanReply, FleetError> {
+        let request = wire::GetPlanRequest {
+            arrivals_per_s,
+            target_delay_s,
+        };
+        let plan = self.jobs.clone().get_plan(request).await;
+        Ok(plan.map_err(self.failed())?.into_inner())
+    }
+
     /// Every prover that ever registered, and the store's clock in milliseconds since 1970.
     ///
     /// # Errors

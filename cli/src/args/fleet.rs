@@ -60,6 +60,15 @@ pub(crate) struct AggregatorArgs {
     /// Most unproven tasks: what would exceed it is refused [default: 1000000].
     #[arg(long, value_name = "N")]
     pub(crate) max_open: Option<u64>,
+    /// Where the status page and the figures (/metrics) are served: an address of this host.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) page: Option<SocketAddr>,
+    /// The delay that 95 % of the jobs are not to exceed, as 5m or 90s: for --on-provers.
+    #[arg(long, value_name = "D", requires = "on_provers")]
+    pub(crate) target_delay: Option<String>,
+    /// Told how many provers are needed when that changes: a command (the number is its last argument) or an http address.
+    #[arg(long, value_name = "HOOK", requires = "target_delay")]
+    pub(crate) on_provers: Option<String>,
     /// Print one JSON object when it listens.
     #[arg(long)]
     pub(crate) json: bool,
@@ -191,6 +200,46 @@ pub(crate) struct JobArgs {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) link: LinkArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `forecast` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ForecastArgs {
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `plan` takes.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Jobs that come: 120/h, with one of /s, /min, /h, /d.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) arrivals: String,
+    /// The delay that 95 % of them are not to exceed, as 5m or 90s.
+    #[arg(long, value_name = "D")]
+    pub(crate) target_delay: String,
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `simulate` takes.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// The scenario, as JSON.
+    #[arg(value_name = "FILE")]
+    pub(crate) scenario: PathBuf,
+    /// Simulate it with 1, 2, 4, … provers up to this number too.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) curve: Option<u32>,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

@@ -17,8 +17,8 @@ macro_rules! exit_codes {
 mod fleet;
 
 pub(crate) use fleet::{
-    AggregatorArgs, FetchArgs, JobArgs, LinkArgs, ProverArgs, ProversArgs, StatusArgs, SubmitArgs,
-    SubmitKeccakArgs, Submitted,
+    AggregatorArgs, FetchArgs, ForecastArgs, JobArgs, LinkArgs, PlanArgs, ProverArgs, ProversArgs,
+    SimulateArgs, StatusArgs, SubmitArgs, SubmitKeccakArgs, Submitted,
 };
 
 /// Proves Plonky3 STARKs on any OpenCL device, with the same proof bytes from each, checked by stock Plonky3.
@@ -95,6 +95,17 @@ pub(crate) enum Command {
         starkwright status\n  \
         starkwright status 0123456789abcdef0123456789abcdef --wait\n\n", exit_codes!()))]
     Status(StatusArgs),
+    /// Says when the open jobs will be done, and what more or fewer provers would do.
+    #[command(after_help = exit_codes!())]
+    Forecast(ForecastArgs),
+    /// Says how many provers are needed for a rate of jobs and a delay, by the rates that a fleet has measured.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright plan --arrivals 120/h --target-delay 5m\n\n", exit_codes!()))]
+    Plan(PlanArgs),
+    /// Simulates a fleet in virtual time, from a scenario (docs/fleet-planning.md).
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright simulate scenario.json --curve 64\n\n", exit_codes!()))]
+    Simulate(SimulateArgs),
     /// Fetches a job's proof.
     #[command(after_help = concat!("Examples:\n  \
         starkwright fetch 0123456789abcdef0123456789abcdef -o all.wrap\n\n", exit_codes!()))]

@@ -52,7 +52,6 @@ struct Proved {
 
 /// Proves the file with `provers` provers of a private fleet.
 pub(crate) fn prove(args: &KeccakArgs, provers: u16) -> Result<u8, Failure> {
-    settings::log(LevelFilter::WARN)?;
     let device = config::device(&args.config, args.backend.as_deref())?;
     let context = config::context(&args.context)?;
     let job = KeccakJob {
@@ -78,13 +77,16 @@ pub(crate) fn prove(args: &KeccakArgs, provers: u16) -> Result<u8, Failure> {
     };
     let start = Instant::now();
     let running = async {
+        let traces = settings::log("starkwright-prove", LevelFilter::WARN)?;
         let store = format!("sqlite://{}", folder.join("queue.db").display());
         let queue = open_store(&store, Limits::default()).await?;
         let blobs = Blobs::folder(&folder.join("proofs"))?;
         let (stopper, stopped) = watch::channel(false);
         tokio::spawn(watch_flag(stop, stopper));
         let watcher: Arc<dyn PrivateWatch> = Arc::<Bars>::clone(&bars);
-        prove_privately(private, (queue, blobs), &args.output, watcher, stopped).await
+        let proven = prove_privately(private, (queue, blobs), &args.output, watcher, stopped).await;
+        settings::finish(traces).await;
+        Ok::<_, Failure>(proven?)
     };
     let job = settings::runtime()?.block_on(running);
     bars.clear();

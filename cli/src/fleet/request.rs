@@ -14,7 +14,7 @@ use crate::exit::{DONE, FAILED, Failure, OPEN};
 use crate::output;
 
 /// A running request, and the client that it is made with.
-fn with_client<T>(
+pub(super) fn with_client<T>(
     link: &LinkArgs,
     request: impl AsyncFnOnce(Client) -> Result<T, Failure>,
 ) -> Result<T, Failure> {

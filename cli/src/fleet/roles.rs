@@ -1,13 +1,16 @@
 //! `starkwright aggregator` and `starkwright prover`.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use starkwright_fleet::FleetError;
-use starkwright_fleet::aggregator::{Aggregator, Settings, Tls, Tokens, check_exposure};
+use starkwright_fleet::aggregator::{Aggregator, Need, Settings, Tls, Tokens, check_exposure};
 use starkwright_fleet::blobs::Blobs;
+use starkwright_fleet::forecast::{ForecastSettings, NeedSettings};
+use starkwright_fleet::hook::{Hook, HookSettings, Target, Windows};
 use starkwright_fleet::keccak::{KeccakMachine, KeccakProver};
 use starkwright_fleet::machine::{MachineError, TaskProver};
 use starkwright_fleet::point::Points;
@@ -68,15 +71,57 @@ struct Listening {
     store: String,
     proofs: String,
     tls: bool,
+    page: Option<String>,
 }
 
 pub(crate) fn aggregator(args: &AggregatorArgs) -> Result<u8, Failure> {
-    settings::log(LevelFilter::INFO)?;
     let config = config::file(&args.config)?.aggregator;
-    settings::runtime()?.block_on(serve(args, config))
+    settings::runtime()?.block_on(async {
+        let traces = settings::log("starkwright-aggregator", LevelFilter::INFO)?;
+        let served = serve(args, config).await;
+        settings::finish(traces).await;
+        served
+    })
+}
+
+/// Who is told how many provers are needed, where the settings say it.
+fn need(args: &AggregatorArgs, config: &AggregatorConfig) -> Result<Option<Need>, Failure> {
+    let delay = args.target_delay.as_ref().or(config.target_delay.as_ref());
+    let hook = args.on_provers.as_ref().or(config.on_provers.as_ref());
+    let (delay, hook) = match (delay, hook) {
+        (Some(delay), Some(hook)) => (delay, hook),
+        (None, None) => return Ok(None),
+        _ => {
+            return Err(Failure::usage(
+                "a target delay needs somebody to tell (on_provers), and the other way round",
+            ));
+        }
+    };
+    let target = if hook.starts_with("http://") || hook.starts_with("https://") {
+        Target::Webhook(hook.clone())
+    } else {
+        Target::Command(hook.split_whitespace().map(str::to_owned).collect())
+    };
+    let hook = HookSettings {
+        target,
+        timeout: Duration::from_secs(30),
+        windows: Windows::default(),
+    };
+    // What cannot be called is said before anything is served.
+    Hook::new(hook.clone())?;
+    Ok(Some(Need {
+        settings: NeedSettings {
+            target_delay_s: settings::seconds("target delay", delay)?,
+            window_s: 3600.0,
+            min_provers: 0,
+            forecast: ForecastSettings::default(),
+        },
+        hook,
+    }))
 }
 
 async fn serve(args: &AggregatorArgs, config: AggregatorConfig) -> Result<u8, Failure> {
+    let need = need(args, &config)?;
     let tokens = Tokens::new(
         token(
             args.submit_token_file.as_deref(),
@@ -137,6 +182,7 @@ async fn serve(args: &AggregatorArgs, config: AggregatorConfig) -> Result<u8, Fa
         lease,
         heartbeat: (lease / 6).min(Duration::from_secs(5)),
         tokens,
+        need,
         ..Settings::default()
     };
     let machine = KeccakMachine::new().map_err(|error| machine_failure(&error))?;
@@ -144,6 +190,10 @@ async fn serve(args: &AggregatorArgs, config: AggregatorConfig) -> Result<u8, Fa
     let listener = TcpListener::bind(listen).await;
     let listener =
         listener.map_err(|error| Failure::usage(format!("cannot listen on {listen}: {error}")))?;
+    let page = match args.page.or(config.page) {
+        Some(page) => Some(page_listener(page).await?),
+        None => None,
+    };
     let mut stops = Stops::new()?;
     let address = listener.local_addr().map_or(listen, |address| address);
     tracing::info!(%address, tls = tls.is_some(), "listening");
@@ -153,6 +203,10 @@ async fn serve(args: &AggregatorArgs, config: AggregatorConfig) -> Result<u8, Fa
             store: without_secret(&store),
             proofs: proofs.unwrap_or_else(|| format!("{FOLDER}/proofs")),
             tls: tls.is_some(),
+            page: page
+                .as_ref()
+                .and_then(|page| page.local_addr().ok())
+                .map(|page| page.to_string()),
         })?;
     }
     let stopper = Arc::clone(&aggregator);
@@ -163,9 +217,32 @@ async fn serve(args: &AggregatorArgs, config: AggregatorConfig) -> Result<u8, Fa
         stops.next().await;
         std::process::exit(i32::from(DONE));
     });
-    aggregator.serve(listener, tls.as_ref()).await?;
+    let paged = async {
+        match page {
+            Some(page) => aggregator.serve_page(page).await,
+            None => Ok(()),
+        }
+    };
+    let (served, paged) = tokio::join!(aggregator.serve(listener, tls.as_ref()), paged);
+    served?;
+    paged?;
     tracing::info!("stopped");
     Ok(DONE)
+}
+
+/// The page's socket. It asks for no token, so it stays on this host.
+async fn page_listener(page: SocketAddr) -> Result<TcpListener, Failure> {
+    if !page.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "the page asks for no token: {page} is another address than this host's; put a proxy before it"
+        )));
+    }
+    let listener = TcpListener::bind(page).await;
+    let listener = listener
+        .map_err(|error| Failure::usage(format!("cannot serve the page on {page}: {error}")))?;
+    let address = listener.local_addr().unwrap_or(page);
+    tracing::info!("the page is http://{address}/");
+    Ok(listener)
 }
 
 /// An address without the password in it.
@@ -198,7 +275,6 @@ struct Worked {
 }
 
 pub(crate) fn prover(args: &ProverArgs) -> Result<u8, Failure> {
-    settings::log(LevelFilter::INFO)?;
     let device = config::device(&args.link.config, args.backend.as_deref())?;
     let config = config::file(&args.link.config)?.prover;
     let address = settings::address(&args.link)?;
@@ -213,6 +289,7 @@ pub(crate) fn prover(args: &ProverArgs) -> Result<u8, Failure> {
     let patience = seconds(args.patience, config.patience);
     let drain = seconds(args.drain, config.drain);
     let running = async move {
+        let traces = settings::log("starkwright-prover", LevelFilter::INFO)?;
         let mut stops = Stops::new()?;
         let (stop, stopped) = watch::channel(false);
         let mut working: JoinSet<Result<ProverReport, FleetError>> = JoinSet::new();
@@ -251,6 +328,7 @@ pub(crate) fn prover(args: &ProverArgs) -> Result<u8, Failure> {
             total.failed += report.failed;
             total.refused += report.refused;
         }
+        settings::finish(traces).await;
         Ok::<_, Failure>(total)
     };
     let total = settings::runtime()?.block_on(running)?;

@@ -5,7 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use starkwright_fleet::link::Address;
+use starkwright_fleet::watch::trace::Traces;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::LinkArgs;
 use crate::config::{self, LinkConfig};
@@ -80,8 +84,17 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     runtime.map_err(|error| Failure::usage(format!("cannot start threads: {error}")))
 }
 
-/// Lines about what a role does, on standard error: STARKWRIGHT_LOG names the least important ones shown.
-pub(super) fn log(least: LevelFilter) -> Result<(), Failure> {
+/// Seconds of a delay, as 5m or 90s.
+pub(super) fn seconds(what: &str, text: &str) -> Result<f64, Failure> {
+    let delay = humantime::parse_duration(text).map_err(|error| {
+        Failure::usage(format!("{what} {text}: {error}; write it as 5m or 90s"))
+    })?;
+    Ok(delay.as_secs_f64())
+}
+
+/// Lines about what a role does, on standard error (STARKWRIGHT_LOG names the least important ones shown), and its spans to
+/// a collector where the environment names one: then the second value ends it. Within a Tokio runtime.
+pub(super) fn log(service: &str, least: LevelFilter) -> Result<Option<Traces>, Failure> {
     let level = match env::var("STARKWRIGHT_LOG") {
         Ok(name) => name.parse().map_err(|_| {
             Failure::usage(format!(
@@ -91,12 +104,26 @@ pub(super) fn log(least: LevelFilter) -> Result<(), Failure> {
         Err(_) => least,
     };
     let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // A second subscriber in one process would be a bug of ours; it changes nothing.
-    let _ = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(color)
         .with_target(false)
-        .with_max_level(level)
+        .with_filter(level);
+    let traces = Traces::from_environment(service)?;
+    let spans = traces.as_ref().map(Traces::layer);
+    // A second subscriber in one process would be a bug of ours; it changes nothing.
+    let _ = tracing_subscriber::registry()
+        .with(spans)
+        .with(lines)
         .try_init();
-    Ok(())
+    Ok(traces)
+}
+
+/// Sends what spans are left.
+pub(super) async fn finish(traces: Option<Traces>) {
+    if let Some(traces) = traces
+        && let Err(error) = traces.finish().await
+    {
+        tracing::warn!(%error, "the last spans were not sent");
+    }
 }

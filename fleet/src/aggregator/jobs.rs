@@ -140,7 +140,14 @@ impl Jobs for JobsService {
     ) -> Result<Response<wire::Job>, Status> {
         let id = job_id(&request.into_inner().job)?;
         let job = self.0.store.job(id).await.map_err(to_status)?;
-        Ok(Response::new(job.to_wire()))
+        let mut message = job.to_wire();
+        if job.state == JobState::Open {
+            // A job is shown without its forecast where there is none.
+            let seen = self.0.forecast().await.ok();
+            let seen = seen.and_then(|seen| seen.jobs.into_iter().find(|job| job.job == id));
+            message.eta_s = seen.map(|job| job.eta_s);
+        }
+        Ok(Response::new(message))
     }
 
     async fn list_jobs(
@@ -253,6 +260,46 @@ impl Jobs for JobsService {
         &self,
         _request: Request<wire::GetForecastRequest>,
     ) -> Result<Response<wire::GetForecastReply>, Status> {
-        Err(Status::unimplemented("forecast"))
+        let seen = self.0.forecast().await.map_err(to_status)?;
+        let jobs = seen.jobs.iter().map(|job| wire::JobForecast {
+            job: job.job.to_string(),
+            eta_s: job.eta_s,
+        });
+        let curve = seen.curve.iter().map(|point| wire::DelayPoint {
+            provers: point.provers,
+            delay_s: point.delay_s,
+        });
+        Ok(Response::new(wire::GetForecastReply {
+            jobs: jobs.collect(),
+            provers: seen.provers,
+            curve: curve.collect(),
+            unmeasured: seen.unmeasured.into_iter().collect(),
+            rough: seen.rough,
+        }))
+    }
+
+    async fn get_plan(
+        &self,
+        request: Request<wire::GetPlanRequest>,
+    ) -> Result<Response<wire::GetPlanReply>, Status> {
+        let asked = request.into_inner();
+        let plan = self
+            .0
+            .plan_provers(asked.arrivals_per_s, asked.target_delay_s)
+            .await
+            .map_err(to_status)?;
+        let curve = plan.curve.iter().map(|point| wire::PlanPoint {
+            provers: point.provers,
+            load: point.load,
+            p95_s: point.delay.map(|delay| delay.p95_s),
+            meets: point.meets,
+        });
+        Ok(Response::new(wire::GetPlanReply {
+            provers: plan.provers,
+            curve: curve.collect(),
+            why: plan.why,
+            work_s: plan.job.work_s,
+            chain_s: plan.job.chain_s,
+        }))
     }
 }

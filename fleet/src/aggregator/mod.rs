@@ -10,6 +10,7 @@
 //! Everything that the services do is a method of [`Aggregator`] too: a sequencer in the same process calls them.
 
 mod deliver;
+mod foresee;
 mod jobs;
 mod serve;
 mod submit;
@@ -30,8 +31,10 @@ use crate::point::Points;
 use crate::store::{JobState, JobStore, JobView};
 use crate::task::{JobId, MachineId};
 use crate::watch::{Metrics, Watched};
+use foresee::Foresight;
 
 pub use deliver::Delivered;
+pub use foresee::Need;
 pub use serve::{Tls, check_exposure};
 pub use submit::{Accepted, Submission};
 pub use tokens::Tokens;
@@ -51,6 +54,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Who may ask.
     pub tokens: Tokens,
+    /// Who is told how many provers are needed.
+    pub need: Option<Need>,
     /// Told of moments at which a crash matters: for tests.
     pub points: Points,
 }
@@ -64,6 +69,7 @@ impl Default for Settings {
             keep: Duration::from_secs(7 * 24 * 3600),
             grace: Duration::from_secs(24 * 3600),
             tokens: Tokens::default(),
+            need: None,
             points: Points::default(),
         }
     }
@@ -82,6 +88,7 @@ pub struct Aggregator {
     /// Woken when a job ends.
     ended: Notify,
     verifying: Arc<Semaphore>,
+    foresight: Arc<Foresight>,
     /// Devices of the provers met.
     devices: Mutex<BTreeMap<String, String>>,
     stopping: watch::Sender<bool>,
@@ -122,6 +129,7 @@ impl Aggregator {
             ready: Notify::new(),
             ended: Notify::new(),
             verifying,
+            foresight: Arc::default(),
             devices: Mutex::default(),
             stopping: watch::channel(false).0,
         }))
@@ -137,6 +145,12 @@ impl Aggregator {
     #[must_use]
     pub const fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// Who makes forecasts of its queue.
+    #[must_use]
+    pub fn forecaster(&self) -> Arc<dyn crate::watch::Forecaster> {
+        Arc::<Foresight>::clone(&self.foresight)
     }
 
     /// How it runs.

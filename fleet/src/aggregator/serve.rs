@@ -101,7 +101,7 @@ impl Aggregator {
             .add_service(jobs)
             .add_service(work)
             .serve_with_incoming_shutdown(incoming, self.stopped());
-        let (served, ()) = tokio::join!(serving, self.sweep());
+        let (served, (), ()) = tokio::join!(serving, self.sweep(), self.tell_need());
         served.map_err(|error| FleetError::Internal {
             why: format!("serving ended: {error}"),
         })

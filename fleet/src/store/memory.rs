@@ -127,6 +127,12 @@ impl MemoryStore {
         self.queue().now = now;
     }
 
+    /// When the first lease runs out.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<i64> {
+        self.queue().leases.first().map(|&(expires, _)| expires)
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // No operation panics half-way: see the tests.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)

@@ -336,7 +336,7 @@ pub(super) async fn referenced(
         let row = tx
             .row("look for references", sql, values![blob.to_string()])
             .await?;
-        found.push(row.as_ref().map_or(Ok(1), |row| small(row))? != 0);
+        found.push(row.as_ref().map_or(Ok(1), small)? != 0);
     }
     Ok(found)
 }

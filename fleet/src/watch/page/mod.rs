@@ -55,7 +55,9 @@ impl Aggregator {
     /// # Errors
     /// [`FleetError::Internal`] where the socket fails.
     pub async fn serve_page(self: &Arc<Self>, listener: TcpListener) -> Result<(), FleetError> {
-        Page::new(Arc::clone(self), None).serve(listener).await
+        Page::new(Arc::clone(self), Some(self.forecaster()))
+            .serve(listener)
+            .await
     }
 }
 
