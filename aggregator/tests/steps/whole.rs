@@ -68,7 +68,7 @@ fn steps_give_the_bytes_of_prove_aggregate_and_wrap() {
     };
     let (root, wrapped) = (path("root", 0), path("wrap", 0));
     aggregate(&device, &proof_files, &root, &how, &mut Unwatched).unwrap();
-    wrap(&device, &root, &wrapped).unwrap();
+    wrap(&device, &root, &wrapped, &|| Ok(())).unwrap();
 
     let verifier = StepVerifier::new();
     let open = |file: usize| Ok(files[file].as_slice());
