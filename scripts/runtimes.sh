@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs, finds and describes the OpenCL runtimes that the tests run on.
+# Installs, finds and describes the OpenCL runtimes that the tests run on, and what else the tests need of the system:
+# PostgreSQL, a queue's database (a server of the tests' own, never the system's), and a browser for the status page.
 #
 #   scripts/runtimes.sh install              installs what is missing, then describes and checks every runtime
 #   scripts/runtimes.sh check                only describes and checks what is there
@@ -69,7 +70,15 @@ wanted_packages() {
     [ -n "$(driver oclgrind)" ] || echo oclgrind
     command -v clinfo >/dev/null || echo clinfo
     python_makes_venvs || echo python3 python3-venv
+    has_postgres || echo postgresql
+    has_browser || echo chromium fonts-dejavu-core
 }
+
+# Debian keeps the server's programs out of the path.
+has_postgres() { [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || command -v initdb createdb >/dev/null; }
+
+# The page's test says so and passes without one.
+has_browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
 
 install_packages() {
     local wanted
@@ -213,6 +222,7 @@ describe_all() {
     loader_links || [ -s "$home/env/loader.env" ] ||
         missing "loader: libOpenCL.so, to link hw-tests: apt-get install ocl-icd-opencl-dev"
     command -v clinfo >/dev/null || missing "clinfo: to check the runtimes: apt-get install clinfo"
+    has_postgres || missing "postgresql: for the queue's tests: apt-get install postgresql"
     local name
     for name in "${runtimes[@]}"; do describe "$name"; done
     describe_together

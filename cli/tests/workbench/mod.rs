@@ -48,7 +48,11 @@ impl Bench {
         command
             .current_dir(self.folder.path())
             .env_remove("STARKWRIGHT_BACKEND")
-            .env_remove("STARKWRIGHT_CONFIG");
+            .env_remove("STARKWRIGHT_CONFIG")
+            .env_remove("STARKWRIGHT_CONNECT")
+            .env_remove("STARKWRIGHT_TOKEN")
+            .env_remove("STARKWRIGHT_STORE")
+            .env_remove("STARKWRIGHT_PROOFS");
         command
     }
 

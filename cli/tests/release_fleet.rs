@@ -1,0 +1,334 @@
+//! A fleet of release binaries, from `submit` to a wrapped proof that `verify` accepts, with roles killed on the way.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod workbench;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use workbench::{Bench, QUICK};
+
+/// A role that is killed with its test.
+struct Role(Child);
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port of this host that nobody listens on.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+struct Fleet {
+    bench: Bench,
+    address: String,
+}
+
+impl Fleet {
+    fn new() -> Self {
+        Self {
+            bench: Bench::new(),
+            address: format!("127.0.0.1:{}", free_port()),
+        }
+    }
+
+    fn role(&self, args: &[&str], log: &str) -> Role {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.bench.path(log))
+            .unwrap();
+        let mut command = self.bench.command();
+        command.args(args).stdout(Stdio::null()).stderr(log);
+        Role(command.spawn().unwrap())
+    }
+
+    /// Listening, with leases of three seconds.
+    fn aggregator(&self) -> Role {
+        let role = self.role(
+            &["aggregator", "--listen", &self.address, "--lease", "3"],
+            "aggregator.log",
+        );
+        let start = Instant::now();
+        while std::net::TcpStream::connect(&self.address).is_err() {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "it does not listen"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        role
+    }
+
+    fn prover(&self, name: &str) -> Role {
+        self.role(
+            &["prover", "--connect", &self.address, "--name", name],
+            "prover.log",
+        )
+    }
+
+    /// A request, as a user makes it.
+    fn ask(&self, args: &[&str]) -> Output {
+        let output = self
+            .bench
+            .command()
+            .args(args)
+            .args(["--connect", &self.address])
+            .output();
+        output.unwrap()
+    }
+
+    fn job(&self, id: &str) -> Value {
+        let output = self.ask(&["status", id, "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Waits until so many tasks of a job are done.
+    fn wait_for(&self, id: &str, done: u64) {
+        let start = Instant::now();
+        while self.job(id)["tasks"]["done"].as_u64().unwrap() < done {
+            assert!(
+                start.elapsed() < Duration::from_secs(240),
+                "{}",
+                self.job(id)
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).into_owned()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// Every kind of task; a prover and the aggregator killed in the middle; the bytes are those of a run without a fleet.
+#[test]
+fn files_become_one_wrap_whoever_is_killed() {
+    let fleet = Fleet::new();
+    let files = [vec![7; 5_000], vec![9; 12_000]];
+    let paths: Vec<PathBuf> = ["a.bin", "b.bin"]
+        .iter()
+        .zip(&files)
+        .map(|(name, bytes)| fleet.bench.file(name, bytes))
+        .collect();
+    let aggregator = fleet.aggregator();
+    let submit = [
+        &["submit", "keccak", "-i", "a.bin", "-i", "b.bin"][..],
+        &QUICK,
+    ]
+    .concat();
+    let submitted = fleet.ask(&submit);
+    assert_eq!(code(&submitted), 0, "{}", text(&submitted.stderr));
+    let id = text(&submitted.stdout).lines().last().unwrap().to_owned();
+    assert_eq!(code(&fleet.ask(&["status", &id])), 4);
+    assert_eq!(code(&fleet.ask(&["fetch", &id, "-o", "early"])), 4);
+
+    let first = fleet.prover("first");
+    fleet.wait_for(&id, 2);
+    drop(first);
+    let _second = fleet.prover("second");
+    fleet.wait_for(&id, 5);
+    drop(aggregator);
+    let _aggregator = fleet.aggregator();
+    let waited = fleet.ask(&["status", &id, "--wait", "--json"]);
+    assert_eq!(code(&waited), 0, "{}", text(&waited.stderr));
+    let job: Value = serde_json::from_slice(&waited.stdout).unwrap();
+    assert_eq!(job["tasks"]["done"], 14);
+    // The same submission is the same job.
+    let again = fleet.ask(&submit);
+    assert_eq!(text(&again.stdout).trim(), id);
+    assert_eq!(code(&fleet.ask(&["fetch", &id, "-o", "all.wrap"])), 0);
+    let verify = [
+        "verify",
+        "all.wrap",
+        "-i",
+        "a.bin",
+        "-i",
+        "b.bin",
+        "--profile",
+        "conjectured100",
+    ];
+    let verified = fleet.bench.run(&verify);
+    assert_eq!(code(&verified), 0, "{}", text(&verified.stderr));
+
+    let mut proofs = Vec::new();
+    for (path, name) in paths.iter().zip(["a.proof", "b.proof"]) {
+        let prove = [
+            &["prove", "keccak", "-i", path.to_str().unwrap(), "-o", name][..],
+            &QUICK,
+        ]
+        .concat();
+        assert_eq!(code(&fleet.bench.run(&prove)), 0);
+        proofs.push(name);
+    }
+    assert_eq!(
+        code(
+            &fleet
+                .bench
+                .run(&["aggregate", proofs[0], proofs[1], "-o", "all.agg"])
+        ),
+        0
+    );
+    assert_eq!(
+        code(&fleet.bench.run(&["wrap", "all.agg", "-o", "alone.wrap"])),
+        0
+    );
+    assert_eq!(
+        fs::read(fleet.bench.path("all.wrap")).unwrap(),
+        fs::read(fleet.bench.path("alone.wrap")).unwrap()
+    );
+
+    let provers = fleet.ask(&["provers", "--json"]);
+    let provers: Value = serde_json::from_slice(&provers.stdout).unwrap();
+    assert_eq!(provers.as_array().unwrap().len(), 2);
+    // Measured, a plan can be made: one job an hour needs one prover.
+    let plan = fleet.ask(&[
+        "plan",
+        "--arrivals",
+        "1/h",
+        "--target-delay",
+        "1h",
+        "--json",
+    ]);
+    assert_eq!(code(&plan), 0, "{}", text(&plan.stderr));
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+    assert_eq!(plan["provers"], 1);
+    assert_eq!(code(&fleet.ask(&["forecast", "--json"])), 0);
+}
+
+/// A private fleet of two provers gives one wrap, and leaves nothing behind.
+#[test]
+fn a_private_fleet_proves_a_file() {
+    let bench = Bench::new();
+    bench.file("input", &[3; 1_000]);
+    let prove = [
+        &[
+            "prove",
+            "keccak",
+            "-i",
+            "input",
+            "-o",
+            "one.wrap",
+            "--provers",
+            "2",
+            "--json",
+        ][..],
+        &QUICK,
+    ]
+    .concat();
+    let proven = bench.run(&prove);
+    assert_eq!(code(&proven), 0, "{}", text(&proven.stderr));
+    let report: Value = serde_json::from_slice(&proven.stdout).unwrap();
+    assert_eq!(
+        (&report["valid"], &report["provers"]),
+        (&true.into(), &2.into())
+    );
+    let verified = bench.run(&[
+        "verify",
+        "one.wrap",
+        "-i",
+        "input",
+        "--profile",
+        "conjectured100",
+    ]);
+    assert_eq!(code(&verified), 0, "{}", text(&verified.stderr));
+    assert!(!bench.path("one.wrap.fleet").exists());
+    // An interrupted run's folder is not overwritten unasked.
+    fs::create_dir(bench.path("one.wrap.fleet")).unwrap();
+    assert_eq!(code(&bench.run(&prove)), 2);
+}
+
+/// Clear errors, each with its code.
+#[test]
+fn bad_requests_say_what_to_do() {
+    let fleet = Fleet::new();
+    fleet.bench.file("a.bin", b"a");
+    let says = |output: &Output, wanted: i32, what: &str| {
+        let error = text(&output.stderr);
+        assert_eq!(code(output), wanted, "{error}");
+        assert!(error.contains(what), "{error}");
+    };
+    // Nobody is there.
+    says(&fleet.ask(&["status"]), 6, "cannot reach");
+    let bench = &fleet.bench;
+    let refused: [(&[&str], &str); 6] = [
+        (&["aggregator", "--store", "mysql://x"], "postgres://"),
+        (
+            &["aggregator", "--store", "sqlite://no/such/folder/q.db"],
+            "folder",
+        ),
+        (&["aggregator", "--proofs", "ftp://x"], "s3://"),
+        (&["aggregator", "--listen", "0.0.0.0:0"], "token"),
+        (
+            &[
+                "aggregator",
+                "--page",
+                "0.0.0.0:0",
+                "--listen",
+                "127.0.0.1:0",
+            ],
+            "this host",
+        ),
+        (
+            &["status", "x", "--connect", "127.0.0.1:1"],
+            "32 hexadecimal digits",
+        ),
+    ];
+    for (args, what) in refused {
+        says(&bench.run(args), 2, what);
+    }
+    says(
+        &bench.run(&["status", "--connect", "http://192.0.2.1:1"]),
+        2,
+        "--insecure",
+    );
+    let _aggregator = fleet.aggregator();
+    let unknown = "00112233445566778899aabbccddeeff";
+    for args in [
+        &["status", unknown][..],
+        &["cancel", unknown],
+        &["fetch", unknown, "-o", "x"],
+    ] {
+        says(&fleet.ask(args), 6, "there is no job");
+    }
+    says(
+        &fleet.ask(&["submit", "keccak", "-i", "missing"]),
+        2,
+        "missing",
+    );
+    says(
+        &fleet.ask(&["submit", "keccak", "-i", "a.bin", "--segment-blocks", "86"]),
+        2,
+        "1365",
+    );
+    says(
+        &fleet.ask(&["plan", "--arrivals", "1/h", "--target-delay", "1h"]),
+        6,
+        "no job is done",
+    );
+    says(
+        &fleet.ask(&["plan", "--arrivals", "often", "--target-delay", "1h"]),
+        2,
+        "often",
+    );
+    let submitted = fleet.ask(&[&["submit", "keccak", "-i", "a.bin"][..], &QUICK].concat());
+    let id = text(&submitted.stdout).trim().to_owned();
+    assert_eq!(code(&fleet.ask(&["cancel", &id])), 0);
+    assert_eq!(code(&fleet.ask(&["status", &id])), 5);
+    says(&fleet.ask(&["fetch", &id, "-o", "x"]), 5, "cancelled");
+    assert_eq!(code(&fleet.ask(&["retry", &id])), 0);
+    says(&fleet.ask(&["retry", &id]), 6, "is open");
+}
