@@ -93,7 +93,7 @@ fn tree(name: &str, leaves: u32) -> NewJob {
     }
 }
 
-/// A store under test, with a clock that is moved by hand where it is the model, and beside the real one elsewhere.
+/// A store under test, with a clock that is moved by hand.
 struct Tested {
     name: &'static str,
     store: Arc<dyn JobStore>,
@@ -140,10 +140,10 @@ impl Tested {
         }
     }
 
-    /// So many milliseconds after the test began.
+    /// Stopped at so many milliseconds.
     fn set_clock(&self, milliseconds: i64) {
         if let Some(sql) = &self.sql {
-            sql.shift_clock(milliseconds);
+            sql.stop_clock(milliseconds);
         }
         if let Some(memory) = &self.memory {
             memory.set_now(milliseconds);

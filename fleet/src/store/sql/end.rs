@@ -198,7 +198,7 @@ pub(super) async fn refuse(
 ) -> Result<bool, FleetError> {
     let task = refusal.task;
     exists(tx, task).await?;
-    take_back(tx, task, token).await?;
+    take_back(tx, task, token, &refusal.prover).await?;
     let sql = "UPDATE provers SET refused = refused + 1 WHERE name = $1";
     let name = refusal.prover.as_str();
     if tx.run("note a refusal", sql, values![name]).await? == 0 {

@@ -232,11 +232,23 @@ pub(super) async fn take_all_back(tx: &mut Tx<'_>, name: &str) -> Result<(), Fle
     Ok(())
 }
 
-/// Gives one task back, where the lease still is this one.
-pub(super) async fn take_back(tx: &mut Tx<'_>, task: TaskId, token: i64) -> Result<(), FleetError> {
-    let sql = "UPDATE tasks SET state = $1, failed_by = prover, prover = '' \
-        WHERE job = $2 AND number = $3 AND state = $4 AND token = $5";
-    let back = values![READY, task.job.to_string(), task.number, LEASED, token];
+/// Gives one task back, where the lease still is this one: `prover` is not the one to ask first for it again.
+pub(super) async fn take_back(
+    tx: &mut Tx<'_>,
+    task: TaskId,
+    token: i64,
+    prover: &str,
+) -> Result<(), FleetError> {
+    let sql = "UPDATE tasks SET state = $1, failed_by = $2, prover = '' \
+        WHERE job = $3 AND number = $4 AND state = $5 AND token = $6";
+    let back = values![
+        READY,
+        prover,
+        task.job.to_string(),
+        task.number,
+        LEASED,
+        token
+    ];
     tx.run("take a lease back", sql, back).await?;
     Ok(())
 }

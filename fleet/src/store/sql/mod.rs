@@ -19,7 +19,6 @@ mod write;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,7 +35,7 @@ use crate::task::{BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
 
 use dialect::Dialect;
 use tx::{Tx, failed, int, values};
-use write::Database;
+use write::{Clock, Database};
 
 /// Addresses of queues.
 const URLS: &[&str] = &["sqlite://FILE", "postgres://USER@HOST/DATABASE", "memory:"];
@@ -93,12 +92,12 @@ impl SqlStore {
             .connect(&url)
             .await
             .map_err(failed("open the queue"))?;
-        let shift = Arc::new(AtomicI64::new(0));
+        let clock = Arc::<Clock>::default();
         let mut database = Database {
             dialect,
             pool,
             writer: None,
-            shift: Arc::clone(&shift),
+            clock: Arc::clone(&clock),
         };
         if dialect == Dialect::Sqlite {
             let mut connection = AnyConnection::connect(&url)
@@ -109,7 +108,7 @@ impl SqlStore {
                 .map_err(failed("open the queue"))?;
             let (writer, operations) = mpsc::channel(QUEUED);
             tokio::spawn(write::write_in_groups(
-                connection, operations, dialect, shift,
+                connection, operations, dialect, clock,
             ));
             database.writer = Some(writer);
         }
@@ -117,10 +116,10 @@ impl SqlStore {
         Ok(Self { limits, database })
     }
 
-    /// Moves the database's clock as this store sees it, by milliseconds: for tests.
+    /// Stops the database's clock, as this store sees it, at so many milliseconds since 1970: for tests.
     #[doc(hidden)]
-    pub fn shift_clock(&self, milliseconds: i64) {
-        self.database.shift.store(milliseconds, Ordering::SeqCst);
+    pub fn stop_clock(&self, milliseconds: i64) {
+        self.database.clock.stop(milliseconds);
     }
 
     /// Queues a job within a transaction of the caller's, on a connection to the same database: it is queued when that is
@@ -137,7 +136,7 @@ impl SqlStore {
         let mut tx = Tx {
             connection,
             dialect: self.database.dialect,
-            shift: self.database.shift.load(Ordering::SeqCst),
+            stopped: self.database.clock.now(),
         };
         insert::submit(&mut tx, job, self.limits.max_open).await
     }

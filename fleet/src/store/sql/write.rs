@@ -4,7 +4,6 @@
 //! commits what has queued up meanwhile together, each operation behind a savepoint of its own, and nobody is answered before
 //! the commit. PostgreSQL takes many: there an operation is a transaction.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,12 +30,26 @@ pub(super) struct Queued {
     committed: oneshot::Sender<Result<(), FleetError>>,
 }
 
+/// The database's clock, unless a test has stopped it.
+#[derive(Default)]
+pub(super) struct Clock(Mutex<Option<i64>>);
+
+impl Clock {
+    pub(super) fn stop(&self, milliseconds: i64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(milliseconds);
+    }
+
+    pub(super) fn now(&self) -> Option<i64> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The way to the database.
 pub(super) struct Database {
     pub(super) dialect: Dialect,
     pub(super) pool: AnyPool,
     pub(super) writer: Option<mpsc::Sender<Queued>>,
-    pub(super) shift: Arc<AtomicI64>,
+    pub(super) clock: Arc<Clock>,
 }
 
 /// An operation in a transaction: called again where the database asks for that.
@@ -91,7 +104,7 @@ impl Database {
         Tx {
             connection,
             dialect: self.dialect,
-            shift: self.shift.load(Ordering::SeqCst),
+            stopped: self.clock.now(),
         }
     }
 
@@ -206,14 +219,14 @@ pub(super) async fn write_in_groups(
     mut connection: AnyConnection,
     mut operations: mpsc::Receiver<Queued>,
     dialect: Dialect,
-    shift: Arc<AtomicI64>,
+    clock: Arc<Clock>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while operations.recv_many(&mut group, GROUP).await > 0 {
         let mut tx = Tx {
             connection: &mut connection,
             dialect,
-            shift: shift.load(Ordering::SeqCst),
+            stopped: clock.now(),
         };
         let written = write_group(&mut tx, &group).await;
         if written.is_err() {
