@@ -285,7 +285,8 @@ fn an_interrupted_run_goes_on() {
     let resumed = printed["resumed_steps"].as_u64().unwrap();
     assert!((1..7).contains(&resumed), "{resumed} steps resumed");
     assert!(fs::read(bench.path("all")).unwrap() == fs::read(bench.path("whole")).unwrap());
-    assert!(!nodes.exists()); // A wrap is stopped too: by either signal, and nothing of it is left.
+    assert!(!nodes.exists());
+    // A wrap is stopped too: by either signal, and nothing of it is left.
     for signal in ["INT", "TERM"] {
         let mut wrap = bench.command();
         wrap.args(["wrap", "all", "-o", "last"]);
