@@ -27,8 +27,8 @@ use sqlx::{AnyConnection, Connection};
 use tokio::sync::mpsc;
 
 use super::{
-    Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Limits, MemoryStore,
-    Proof, ProverInfo, ProverView, Rate, Refusal, Submitted, TaskView,
+    Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Limits, Proof,
+    ProverInfo, ProverView, Rate, Refusal, Submitted, TaskView,
 };
 use crate::FleetError;
 use crate::task::{BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
@@ -38,7 +38,7 @@ use tx::{Tx, failed, int, values};
 use write::{Clock, Database};
 
 /// Addresses of queues.
-const URLS: &[&str] = &["sqlite://FILE", "postgres://USER@HOST/DATABASE", "memory:"];
+const URLS: &[&str] = &["sqlite://FILE", "postgres://USER@HOST/DATABASE"];
 
 /// Operations that wait for the writer at most: whoever comes then waits to queue up.
 const QUEUED: usize = 4096;
@@ -48,9 +48,6 @@ const QUEUED: usize = 4096;
 /// # Errors
 /// [`FleetError::UnknownUrl`]; [`FleetError::Database`]; [`FleetError::Settings`] for a database that a newer version wrote.
 pub async fn open_store(url: &str, limits: Limits) -> Result<Arc<dyn JobStore>, FleetError> {
-    if url == "memory:" {
-        return Ok(Arc::new(MemoryStore::new(limits)));
-    }
     Ok(Arc::new(SqlStore::open(url, limits).await?))
 }
 
