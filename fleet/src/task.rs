@@ -256,7 +256,7 @@ impl NewJob {
     /// Checks what the queue relies on.
     ///
     /// # Errors
-    /// [`FleetError::Plan`]: no task, too many, a child that is not planned before its parent, a task before the last one
+    /// [`FleetError::Plan`]: a text with a NUL, no task, too many, a child that is not planned before its parent, a task before the last one
     /// whose proof nothing takes, two tasks in one place.
     pub fn check(&self) -> Result<(), FleetError> {
         let wrong = |why: String| FleetError::Plan { job: self.id, why };
@@ -265,6 +265,13 @@ impl NewJob {
                 "{} tasks: one to {MAX_TASKS} are possible",
                 self.tasks.len()
             )));
+        }
+        // PostgreSQL's texts take any character but this one.
+        if [&self.stream, &self.trace]
+            .iter()
+            .any(|text| text.contains('\0'))
+        {
+            return Err(wrong("a NUL in its stream or trace".to_owned()));
         }
         let mut taken = vec![false; self.tasks.len()];
         let mut places = std::collections::BTreeSet::new();
@@ -278,6 +285,12 @@ impl NewJob {
                         )));
                     }
                 }
+            }
+            if [&task.kind, &task.circuit]
+                .iter()
+                .any(|text| text.contains('\0'))
+            {
+                return Err(wrong(format!("task {number} has a NUL in its texts")));
             }
             if !places.insert((task.place, &task.circuit)) {
                 return Err(wrong(format!(

@@ -42,7 +42,8 @@ pub(crate) struct AggregatorArgs {
     /// A file with the submitters' token; else STARKWRIGHT_SUBMIT_TOKEN holds it.
     #[arg(long, value_name = "FILE")]
     pub(crate) submit_token_file: Option<PathBuf>,
-    /// A file with the provers' token; else STARKWRIGHT_PROVER_TOKEN holds it.
+    /// A file with the provers' token, or with one a line: TOKEN for provers of any name, NAME TOKEN for the prover of that
+    /// name and those called NAME.*; else STARKWRIGHT_PROVER_TOKEN holds it.
     #[arg(long, value_name = "FILE")]
     pub(crate) prover_token_file: Option<PathBuf>,
     /// The certificate's chain, in PEM.

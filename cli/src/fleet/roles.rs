@@ -120,22 +120,28 @@ fn need(args: &AggregatorArgs, config: &AggregatorConfig) -> Result<Option<Need>
     }))
 }
 
+/// Who may ask: the submitters' token, and a token or a list of them for provers.
+fn tokens(args: &AggregatorArgs, config: &AggregatorConfig) -> Result<Tokens, Failure> {
+    let submit = token(
+        args.submit_token_file.as_deref(),
+        "STARKWRIGHT_SUBMIT_TOKEN",
+        config.submit_token_file.as_deref(),
+    )?;
+    let provers = token(
+        args.prover_token_file.as_deref(),
+        "STARKWRIGHT_PROVER_TOKEN",
+        config.prover_token_file.as_deref(),
+    )?;
+    let mut tokens = Tokens::new(submit.as_deref(), None);
+    if let Some(lines) = provers {
+        tokens.add_provers(&lines)?;
+    }
+    Ok(tokens)
+}
+
 async fn serve(args: &AggregatorArgs, config: AggregatorConfig) -> Result<u8, Failure> {
     let need = need(args, &config)?;
-    let tokens = Tokens::new(
-        token(
-            args.submit_token_file.as_deref(),
-            "STARKWRIGHT_SUBMIT_TOKEN",
-            config.submit_token_file.as_deref(),
-        )?
-        .as_deref(),
-        token(
-            args.prover_token_file.as_deref(),
-            "STARKWRIGHT_PROVER_TOKEN",
-            config.prover_token_file.as_deref(),
-        )?
-        .as_deref(),
-    );
+    let tokens = tokens(args, &config)?;
     let cert = args.tls_cert.clone().or(config.tls_cert);
     let key = args.tls_key.clone().or(config.tls_key);
     let tls = match (&cert, &key) {

@@ -10,8 +10,9 @@ use super::Aggregator;
 use crate::FleetError;
 use crate::machine::MachineError;
 use crate::point::Point;
-use crate::store::{Completed, JobState, Proof, Refusal};
-use crate::task::TaskId;
+use crate::protocol::text;
+use crate::store::{Completed, JobState, Proof, Refusal, Refused};
+use crate::task::{Blob, TaskId};
 use crate::watch::Kind;
 
 /// What became of a proof.
@@ -83,26 +84,13 @@ impl Aggregator {
         });
         self.metrics.verified(&kind, start.elapsed());
         points.meet(Point::Verified);
-        let put = self.blobs.put(bytes).await;
-        let blob = put.inspect_err(|_| self.metrics.blob_error())?;
-        points.meet(Point::Stored);
         if let Err(error) = verified {
-            let refusal = Refusal {
-                task,
-                prover: prover.to_owned(),
-                blob,
-                why: error.to_string(),
-                at: 0,
-            };
-            let quarantined = self.store.refuse(&refusal, token).await?;
-            tracing::warn!(%task, prover, quarantined, why = %refusal.why, "proof refused");
             self.metrics.delivered(&kind, "refused");
-            self.wake(1);
-            return Ok(Delivered::Refused {
-                why: refusal.why,
-                quarantined,
-            });
+            let why = text(&error.to_string(), 2000);
+            return self.refuse(prover, (task, token), bytes, why).await;
         }
+        let blob = self.put(bytes).await?;
+        points.meet(Point::Stored);
         let proof = Proof {
             blob,
             prover: prover.to_owned(),
@@ -138,5 +126,43 @@ impl Aggregator {
                 Delivered::Closed(state)
             }
         })
+    }
+
+    async fn put(&self, bytes: Bytes) -> Result<Blob, FleetError> {
+        let put = self.blobs.put(bytes).await;
+        put.inspect_err(|_| self.metrics.blob_error())
+    }
+
+    /// A proof that is none is kept, and counts, only from whoever has its task: anybody else's changes nothing.
+    async fn refuse(
+        &self,
+        prover: &str,
+        (task, token): (TaskId, i64),
+        bytes: Bytes,
+        why: String,
+    ) -> Result<Delivered, FleetError> {
+        let lease = self.settings.lease;
+        let held = self
+            .store
+            .heartbeat(prover, &[(task, token)], lease)
+            .await?;
+        let mut quarantined = false;
+        if held == [true] {
+            let refusal = Refusal {
+                task,
+                prover: prover.to_owned(),
+                blob: self.put(bytes).await?,
+                why: why.clone(),
+                at: 0,
+            };
+            if let Refused::Counted { quarantined: now } =
+                self.store.refuse(&refusal, token).await?
+            {
+                quarantined = now;
+                self.wake(1);
+            }
+        }
+        tracing::warn!(%task, prover, quarantined, why, "proof refused");
+        Ok(Delivered::Refused { why, quarantined })
     }
 }

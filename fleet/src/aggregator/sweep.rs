@@ -15,7 +15,7 @@ impl Aggregator {
     /// # Errors
     /// The queue's.
     pub async fn expire(&self) -> Result<u64, FleetError> {
-        let expired = self.store.expire().await?;
+        let expired = self.store.expire(self.settings.lease * 2).await?;
         for lease in &expired {
             tracing::warn!(task = %lease.task, prover = lease.prover, "lease expired");
             match lease.outcome {

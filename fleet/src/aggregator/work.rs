@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::jobs::Chunks;
+use super::tokens::Caller;
 use super::{Aggregator, Delivered};
 use crate::FleetError;
 use crate::point::Point;
@@ -70,7 +71,9 @@ impl Work for WorkService {
         &self,
         request: Request<wire::HelloRequest>,
     ) -> Result<Response<wire::HelloReply>, Status> {
+        let caller = Caller::of(&request);
         let message = request.into_inner();
+        caller.check(&message.name)?;
         if message.protocol != PROTOCOL {
             return Err(to_status(FleetError::Refused {
                 why: format!(
@@ -125,7 +128,9 @@ impl Work for WorkService {
         &self,
         request: Request<wire::ClaimRequest>,
     ) -> Result<Response<wire::ClaimReply>, Status> {
+        let caller = Caller::of(&request);
         let message = request.into_inner();
+        caller.check(&message.prover)?;
         let wait = Duration::from_millis(message.wait_ms);
         let claim = self
             .0
@@ -141,7 +146,9 @@ impl Work for WorkService {
         &self,
         request: Request<wire::HeartbeatRequest>,
     ) -> Result<Response<wire::HeartbeatReply>, Status> {
+        let caller = Caller::of(&request);
         let message = request.into_inner();
+        caller.check(&message.prover)?;
         let leases = message.leases.into_iter().take(MAX_LEASES);
         let leases = leases.map(|message| lease(Some(message)));
         let leases: Vec<_> = leases.collect::<Result<_, _>>().map_err(to_status)?;
@@ -176,9 +183,11 @@ impl Work for WorkService {
         &self,
         request: Request<Streaming<wire::DeliverRequest>>,
     ) -> Result<Response<wire::DeliverReply>, Status> {
+        let caller = Caller::of(&request);
         let mut stream = request.into_inner();
         let first = stream.message().await?.unwrap_or_default();
         let head = required("head", first.head).map_err(to_status)?;
+        caller.check(&head.prover)?;
         let lease = lease(head.lease).map_err(to_status)?;
         let blob = required("proof", head.proof).and_then(Blob::from_wire);
         let blob = blob.map_err(to_status)?;
@@ -223,7 +232,9 @@ impl Work for WorkService {
         &self,
         request: Request<wire::FailRequest>,
     ) -> Result<Response<wire::FailReply>, Status> {
+        let caller = Caller::of(&request);
         let message = request.into_inner();
+        caller.check(&message.prover)?;
         let (task, token) = lease(message.lease).map_err(to_status)?;
         let why = text(&message.why, 2000);
         let outcome = self.0.store.fail(task, token, &why).await;
@@ -243,7 +254,10 @@ impl Work for WorkService {
         &self,
         request: Request<wire::ReleaseRequest>,
     ) -> Result<Response<wire::ReleaseReply>, Status> {
-        let (task, token) = lease(request.into_inner().lease).map_err(to_status)?;
+        let caller = Caller::of(&request);
+        let message = request.into_inner();
+        caller.check(&message.prover)?;
+        let (task, token) = lease(message.lease).map_err(to_status)?;
         let held = self.0.store.release(task, token).await;
         let held = held.map_err(to_status)?;
         if held {

@@ -40,9 +40,9 @@ pub(crate) fn name(what: &'static str, text: &str) -> Result<String, FleetError>
     Ok(text.to_owned())
 }
 
-/// Text for people, cut where it is too long.
+/// Text for people, cut where it is too long, and without the one character that PostgreSQL does not take.
 pub(crate) fn text(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
+    text.chars().filter(|&c| c != '\0').take(most).collect()
 }
 
 impl Wire for Blob {

@@ -6,7 +6,7 @@ use super::engine::{Engine, Event, at_once};
 use super::fleet::Work;
 use super::{Record, What, micros};
 use crate::FleetError;
-use crate::store::{Completed, Failed, JobState, JobStore as _, Proof, Refusal};
+use crate::store::{Completed, Failed, JobState, JobStore as _, Proof, Refusal, Refused};
 use crate::task::{Blob, BlobHash};
 
 impl<O: FnMut(&Record)> Engine<'_, O> {
@@ -139,8 +139,8 @@ impl<O: FnMut(&Record)> Engine<'_, O> {
         self.counts.refused += 1;
         self.record(What::Refused, prover, job, id.number);
         match at_once(self.store.refuse(&refusal, work.claim.token)) {
-            Ok(true) => self.counts.quarantined += 1,
-            Ok(false) | Err(FleetError::UnknownTask { .. }) => self.fleet.rest(prover),
+            Ok(Refused::Counted { quarantined: true }) => self.counts.quarantined += 1,
+            Ok(_) | Err(FleetError::UnknownTask { .. }) => self.fleet.rest(prover),
             Err(error) => return Err(error),
         }
         self.fleet.wake(&self.template(job), id.number);
@@ -162,7 +162,7 @@ impl<O: FnMut(&Record)> Engine<'_, O> {
     }
 
     pub(super) fn expire(&mut self) -> Result<(), FleetError> {
-        for expired in at_once(self.store.expire())? {
+        for expired in at_once(self.store.expire(Duration::MAX))? {
             let job = self.job_number(expired.task);
             self.counts.expired += 1;
             let prover = self.fleet.number(&expired.prover);

@@ -9,7 +9,7 @@ use super::metrics::{Kind, Metrics};
 use crate::FleetError;
 use crate::store::{
     Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Proof, ProverInfo,
-    ProverView, Rate, Refusal, Submitted, TaskView,
+    ProverView, Rate, Refusal, Refused, Submitted, TaskView,
 };
 use crate::task::{BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
 
@@ -106,8 +106,8 @@ impl JobStore for Watched {
         Ok(held)
     }
 
-    async fn expire(&self) -> Result<Vec<Expired>, FleetError> {
-        let expired = self.timed("expire", self.store.expire()).await?;
+    async fn expire(&self, longest: Duration) -> Result<Vec<Expired>, FleetError> {
+        let expired = self.timed("expire", self.store.expire(longest)).await?;
         self.metrics.expired(expired.len());
         expired.iter().for_each(|lease| self.failed(lease.outcome));
         Ok(expired)
@@ -142,7 +142,7 @@ impl JobStore for Watched {
         self.timed("heartbeat", beating).await
     }
 
-    async fn refuse(&self, refusal: &Refusal, token: i64) -> Result<bool, FleetError> {
+    async fn refuse(&self, refusal: &Refusal, token: i64) -> Result<Refused, FleetError> {
         self.timed("refuse", self.store.refuse(refusal, token))
             .await
     }

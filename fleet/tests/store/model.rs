@@ -43,12 +43,17 @@ enum Step {
     Release {
         claim: usize,
     },
+    /// From whoever claimed it, or from another prover.
     Refuse {
         claim: usize,
-        prover: u8,
+        own: bool,
     },
     Expire,
     Wait {
+        milliseconds: u32,
+    },
+    /// The clock is set back.
+    SetBack {
         milliseconds: u32,
     },
     Cancel {
@@ -83,9 +88,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (job.clone(), 0..16u8).prop_map(|(job, number)| Step::CompleteAny { job, number }),
         3 => claim.clone().prop_map(|claim| Step::Fail { claim }),
         2 => claim.clone().prop_map(|claim| Step::Release { claim }),
-        1 => (claim, prover.clone()).prop_map(|(claim, prover)| Step::Refuse { claim, prover }),
+        3 => (claim, any::<bool>()).prop_map(|(claim, own)| Step::Refuse { claim, own }),
         2 => Just(Step::Expire),
         2 => (0..20_000u32).prop_map(|milliseconds| Step::Wait { milliseconds }),
+        1 => (0..60_000u32).prop_map(|milliseconds| Step::SetBack { milliseconds }),
         1 => job.clone().prop_map(|job| Step::Cancel { job }),
         1 => edges.prop_map(|from| Step::CancelSuffix { from }),
         1 => job.prop_map(|job| Step::Retry { job }),
@@ -99,7 +105,7 @@ async fn taken(tested: &Tested, steps: &[Step]) -> Vec<String> {
     let store = &tested.store;
     let name = |prover: u8| format!("prover-{prover}");
     let id = |job: u8| JobId::of(&[format!("job {job}").as_bytes()]);
-    let mut claims: Vec<(TaskId, i64)> = Vec::new();
+    let mut claims: Vec<(TaskId, i64, u8)> = Vec::new();
     let mut seen = Vec::new();
     let mut clock = 0;
     tested.set_clock(clock);
@@ -111,9 +117,11 @@ async fn taken(tested: &Tested, steps: &[Step]) -> Vec<String> {
                     number: 3,
                 },
                 1,
+                0,
             ),
             len => claims[claim % len],
         };
+        let held = |claim: usize| (nth(claim).0, nth(claim).1);
         let what: String = match step.clone() {
             Step::Submit {
                 job,
@@ -140,18 +148,20 @@ async fn taken(tested: &Tested, steps: &[Step]) -> Vec<String> {
             Step::Claim { prover } => {
                 let claim = store.claim(&name(prover), LEASE).await.map_err(say);
                 if let Ok(Some(claim)) = &claim {
-                    claims.push((claim.task, claim.token));
+                    claims.push((claim.task, claim.token, prover));
                 }
-                let urgency_aside = claim.map(|claim| {
+                // The token is drawn, and a database does not keep the urgency as it is.
+                let comparable = claim.map(|claim| {
                     claim.map(|mut claim| {
                         claim.spec.urgency = 0;
+                        claim.token = 0;
                         claim
                     })
                 });
-                format!("{urgency_aside:?}")
+                format!("{comparable:?}")
             }
             Step::Heartbeat { prover, claim } => {
-                let mut held = vec![nth(claim), nth(claim + 1)];
+                let mut held = vec![held(claim), held(claim + 1)];
                 held.dedup();
                 format!(
                     "{:?}",
@@ -162,7 +172,7 @@ async fn taken(tested: &Tested, steps: &[Step]) -> Vec<String> {
                 )
             }
             Step::Complete { claim, prover } => {
-                let (task, _) = nth(claim);
+                let (task, ..) = nth(claim);
                 let proof = Proof {
                     blob: blob(&format!("proof of {task} by {prover}")),
                     prover: name(prover),
@@ -185,18 +195,19 @@ async fn taken(tested: &Tested, steps: &[Step]) -> Vec<String> {
                 format!("{:?}", store.complete(task, &proof).await.map_err(say))
             }
             Step::Fail { claim } => {
-                let (task, token) = nth(claim);
+                let (task, token) = held(claim);
                 format!(
                     "{:?}",
                     store.fail(task, token, "it broke").await.map_err(say)
                 )
             }
             Step::Release { claim } => {
-                let (task, token) = nth(claim);
+                let (task, token) = held(claim);
                 format!("{:?}", store.release(task, token).await.map_err(say))
             }
-            Step::Refuse { claim, prover } => {
-                let (task, token) = nth(claim);
+            Step::Refuse { claim, own } => {
+                let (task, token, holder) = nth(claim);
+                let prover = if own { holder } else { (holder + 1) % 3 };
                 let refusal = Refusal {
                     task,
                     prover: name(prover),
@@ -207,12 +218,17 @@ async fn taken(tested: &Tested, steps: &[Step]) -> Vec<String> {
                 format!("{:?}", store.refuse(&refusal, token).await.map_err(say))
             }
             Step::Expire => {
-                let mut expired = store.expire().await.unwrap();
+                let mut expired = store.expire(2 * LEASE).await.unwrap();
                 expired.sort_by_key(|lease| lease.task);
                 format!("{expired:?}")
             }
             Step::Wait { milliseconds } => {
                 clock += i64::from(milliseconds);
+                tested.set_clock(clock);
+                String::new()
+            }
+            Step::SetBack { milliseconds } => {
+                clock -= i64::from(milliseconds);
                 tested.set_clock(clock);
                 String::new()
             }

@@ -4,7 +4,7 @@ use super::lease::{exists, lock_job, take_all_back, take_back};
 use super::tx::{Tx, from_ordered, int, text, unsigned, values};
 use super::view::{job_id, job_state, task_state};
 use crate::FleetError;
-use crate::store::{Completed, Failed, JobState, Proof, RATE_WEIGHT, Refusal, TaskState};
+use crate::store::{Completed, Failed, JobState, Proof, RATE_WEIGHT, Refusal, Refused, TaskState};
 use crate::task::{JobId, TaskId};
 
 const READY: i64 = TaskState::Ready as i64;
@@ -146,11 +146,15 @@ pub(super) async fn fail(
 }
 
 /// Leases that have run out, with their holders and tokens.
-pub(super) async fn overdue(tx: &mut Tx<'_>) -> Result<Vec<(TaskId, String, i64)>, FleetError> {
+pub(super) async fn overdue(
+    tx: &mut Tx<'_>,
+    longest: i64,
+) -> Result<Vec<(TaskId, String, i64)>, FleetError> {
     let now = tx.now().await?;
-    let sql = "SELECT job, number, prover, token FROM tasks WHERE state = 2 AND expires <= $1 \
+    let sql = "SELECT job, number, prover, token FROM tasks WHERE state = 2 AND (expires <= $1 OR expires > $2) \
         ORDER BY expires, job, number LIMIT 1000";
-    let rows = tx.rows("find lost leases", sql, values![now]).await?;
+    let times = values![now, now.saturating_add(longest)];
+    let rows = tx.rows("find lost leases", sql, times).await?;
     let overdue = rows.iter().map(|row| {
         let task = TaskId {
             job: job_id(&text(row, 0)?)?,
@@ -165,8 +169,8 @@ pub(super) async fn overdue(tx: &mut Tx<'_>) -> Result<Vec<(TaskId, String, i64)
 pub(super) async fn expire(
     tx: &mut Tx<'_>,
     task: TaskId,
-    prover: &str,
-    token: i64,
+    (prover, token): (&str, i64),
+    longest: i64,
     most: u32,
 ) -> Result<Failed, FleetError> {
     if lock_job(tx, task.job).await?.is_none() {
@@ -183,8 +187,13 @@ pub(super) async fn expire(
         )
         .await?;
     match row {
-        Some(row) if int(&row, 0)? <= now => {}
-        _ => return Ok(Failed::NotYours),
+        Some(row) => {
+            let expires = int(&row, 0)?;
+            if expires > now && expires <= now.saturating_add(longest) {
+                return Ok(Failed::NotYours);
+            }
+        }
+        None => return Ok(Failed::NotYours),
     }
     let why = format!("prover {prover:?} was not heard of in time");
     fail(tx, task, Some(token), &why, most).await
@@ -195,16 +204,20 @@ pub(super) async fn refuse(
     refusal: &Refusal,
     token: i64,
     most: u32,
-) -> Result<bool, FleetError> {
+) -> Result<Refused, FleetError> {
     let task = refusal.task;
     exists(tx, task).await?;
-    take_back(tx, task, token, &refusal.prover).await?;
-    let sql = "UPDATE provers SET refused = refused + 1 WHERE name = $1";
     let name = refusal.prover.as_str();
-    if tx.run("note a refusal", sql, values![name]).await? == 0 {
+    let held = take_back(tx, task, token, name).await?;
+    let sql = "UPDATE provers SET refused = refused + $1 WHERE name = $2";
+    let counted = values![i64::from(held), name];
+    if tx.run("note a refusal", sql, counted).await? == 0 {
         return Err(FleetError::UnknownProver {
             name: name.to_owned(),
         });
+    }
+    if !held {
+        return Ok(Refused::NotYours);
     }
     let sql = "SELECT refused, quarantined FROM provers WHERE name = $1";
     let row = tx.row("look up a prover", sql, values![name]).await?;
@@ -237,7 +250,7 @@ pub(super) async fn refuse(
         now
     ];
     tx.run("note a refusal", sql, row).await?;
-    Ok(quarantined)
+    Ok(Refused::Counted { quarantined })
 }
 
 /// Nobody works on the job any more. Its row is locked.

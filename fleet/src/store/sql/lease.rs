@@ -4,7 +4,7 @@ use super::insert::machine_key;
 use super::tx::{Tx, int, ordered, text, unsigned, values};
 use super::view::{SPEC_COLUMNS, blob, job_id, spec};
 use crate::FleetError;
-use crate::store::{Claim, ProverInfo, TaskState};
+use crate::store::{Claim, ProverInfo, TaskState, lease_token};
 use crate::task::{Blob, JobId, MachineId, TaskId};
 
 const READY: i64 = TaskState::Ready as i64;
@@ -51,8 +51,6 @@ pub(super) async fn claim(
     name: &str,
     lease: i64,
 ) -> Result<Option<Claim>, FleetError> {
-    let now = tx.now().await?;
-    seen(tx, name, now).await?;
     let sql = "SELECT memory, machines, quarantined FROM provers WHERE name = $1";
     let row = tx.row("look up a prover", sql, values![name]).await?;
     let row = row.ok_or_else(|| FleetError::UnknownProver {
@@ -65,6 +63,8 @@ pub(super) async fn claim(
             why: quarantined,
         });
     }
+    let now = tx.now().await?;
+    seen(tx, name, now).await?;
     let machines: Vec<MachineId> =
         serde_json::from_str(&text(&row, 1)?).map_err(|error| FleetError::Damaged {
             why: format!("machines of prover {name:?}: {error}"),
@@ -121,12 +121,13 @@ async fn take(
     expires: i64,
 ) -> Result<Claim, FleetError> {
     let job = task.job.to_string();
-    let sql = "UPDATE tasks SET state = $1, token = token + 1, prover = $2, expires = $3 \
-        WHERE job = $4 AND number = $5";
-    let lease = values![LEASED, name, expires, job.as_str(), task.number];
+    let sql = "UPDATE tasks SET state = $1, token = $2, prover = $3, expires = $4 \
+        WHERE job = $5 AND number = $6";
+    let token = lease_token();
+    let lease = values![LEASED, token, name, expires, job.as_str(), task.number];
     tx.run("lease a task", sql, lease).await?;
     let sql = format!(
-        "SELECT {SPEC_COLUMNS}, tasks.token, jobs.trace FROM tasks JOIN jobs ON jobs.id = tasks.job \
+        "SELECT {SPEC_COLUMNS}, jobs.trace FROM tasks JOIN jobs ON jobs.id = tasks.job \
          WHERE tasks.job = $1 AND tasks.number = $2"
     );
     let row = tx
@@ -135,9 +136,9 @@ async fn take(
     let row = row.ok_or(FleetError::UnknownTask { id: task })?;
     let mut claim = Claim {
         task,
-        token: int(&row, 13)?,
+        token,
         machine,
-        trace: text(&row, 14)?,
+        trace: text(&row, 13)?,
         spec: spec(&row)?,
         children: Vec::new(),
     };
@@ -232,15 +233,16 @@ pub(super) async fn take_all_back(tx: &mut Tx<'_>, name: &str) -> Result<(), Fle
     Ok(())
 }
 
-/// Gives one task back, where the lease still is this one: `prover` is not the one to ask first for it again.
+/// Gives one task back, where the lease is this one and this prover's: it is not the one to ask first for it again. Says
+/// whether it was.
 pub(super) async fn take_back(
     tx: &mut Tx<'_>,
     task: TaskId,
     token: i64,
     prover: &str,
-) -> Result<(), FleetError> {
+) -> Result<bool, FleetError> {
     let sql = "UPDATE tasks SET state = $1, failed_by = $2, prover = '' \
-        WHERE job = $3 AND number = $4 AND state = $5 AND token = $6";
+        WHERE job = $3 AND number = $4 AND state = $5 AND token = $6 AND prover = $2";
     let back = values![
         READY,
         prover,
@@ -249,8 +251,7 @@ pub(super) async fn take_back(
         LEASED,
         token
     ];
-    tx.run("take a lease back", sql, back).await?;
-    Ok(())
+    Ok(tx.run("take a lease back", sql, back).await? == 1)
 }
 
 /// A job's row, locked: its state, its tasks, and those done.

@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Limits, Proof,
-    ProverInfo, ProverView, Rate, Refusal, Submitted, TaskView,
+    ProverInfo, ProverView, Rate, Refusal, Refused, Submitted, TaskView, millis,
 };
 use crate::FleetError;
 use crate::task::{BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
@@ -213,11 +213,6 @@ async fn migrate(tx: &mut Tx<'_>) -> Result<(), FleetError> {
     Ok(())
 }
 
-/// Milliseconds of a duration, for the database's clock.
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
-}
-
 /// Calls a function of a module in a transaction, with what it takes in its hands.
 macro_rules! within {
     ($self:ident.$how:ident, |$tx:ident $(, $name:ident)*| $body:expr) => {{
@@ -279,21 +274,25 @@ impl JobStore for SqlStore {
         within!(self.write, |tx| lease::release(tx, task, token))
     }
 
-    async fn refuse(&self, refusal: &Refusal, token: i64) -> Result<bool, FleetError> {
+    async fn refuse(&self, refusal: &Refusal, token: i64) -> Result<Refused, FleetError> {
         let (refusal, most) = (refusal.clone(), self.limits.max_refused);
         within!(self.write, |tx, refusal| end::refuse(
             tx, &refusal, token, most
         ))
     }
 
-    async fn expire(&self) -> Result<Vec<Expired>, FleetError> {
-        let attempts = self.limits.max_attempts;
+    async fn expire(&self, longest: Duration) -> Result<Vec<Expired>, FleetError> {
+        let (attempts, longest) = (self.limits.max_attempts, millis(longest));
         let mut expired = Vec::new();
         // Each in a transaction of its own: a job's lock is held for one task.
-        for (task, prover, token) in within!(self.read, |tx| end::overdue(tx))? {
+        for (task, prover, token) in within!(self.read, |tx| end::overdue(tx, longest))? {
             let holder = prover.clone();
             let outcome = within!(self.write, |tx, holder| end::expire(
-                tx, task, &holder, token, attempts
+                tx,
+                task,
+                (&holder, token),
+                longest,
+                attempts
             ))?;
             if outcome != Failed::NotYours {
                 expired.push(Expired {
