@@ -55,6 +55,7 @@ impl From<FleetError> for Failure {
     fn from(error: FleetError) -> Self {
         let code = match &error {
             FleetError::Unreachable { .. }
+            | FleetError::Unable { .. }
             | FleetError::Refused { .. }
             | FleetError::Quarantined { .. } => REFUSED,
             FleetError::JobFailed { .. } => FAILED,

@@ -245,7 +245,8 @@ impl Client {
                         return Ok(job);
                     }
                 }
-                Err(FleetError::Unreachable { .. }) if reached.elapsed() < patience => {}
+                Err(FleetError::Unreachable { .. } | FleetError::Unable { .. })
+                    if reached.elapsed() < patience => {}
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(Duration::from_millis(300)).await;

@@ -96,8 +96,8 @@ pub enum FleetError {
         /// Forms that work.
         known: &'static [&'static str],
     },
-    /// The database failed.
-    #[error("the queue's database failed to {what}: {source}")]
+    /// The database failed, and may do better in a moment.
+    #[error("the queue's database failed to {what}: {source}{}", room(source))]
     Database {
         /// What was attempted.
         what: &'static str,
@@ -156,6 +156,14 @@ pub enum FleetError {
         /// Why.
         why: String,
     },
+    /// The other side answers, and its stores do not.
+    #[error("{address} cannot do this now: {why}; try again")]
+    Unable {
+        /// Its address.
+        address: String,
+        /// What it said.
+        why: String,
+    },
     /// Settings that do not go together.
     #[error("{why}")]
     Settings {
@@ -190,6 +198,15 @@ pub enum FleetError {
         /// Which.
         why: String,
     },
+}
+
+/// What to do about a full disk: SQLite's code, and PostgreSQL's.
+pub(crate) fn room(error: &sqlx::Error) -> &'static str {
+    let code = error.as_database_error().and_then(|error| error.code());
+    match code.as_deref() {
+        Some("13" | "53100") => "; make room on its disk",
+        _ => "",
+    }
 }
 
 fn hint(state: &str) -> &'static str {

@@ -1,5 +1,7 @@
 //! Errors on the wire: which code says what.
 
+use std::error::Error as _;
+
 use tonic::{Code, Status};
 
 use crate::FleetError;
@@ -35,6 +37,11 @@ pub(crate) fn to_status(error: FleetError) -> Status {
 pub(crate) fn from_status(address: &str, status: &Status) -> FleetError {
     let why = status.message().to_owned();
     match status.code() {
+        // What the transport found has a source; what the other side said has none.
+        Code::Unavailable if status.source().is_none() => FleetError::Unable {
+            address: address.to_owned(),
+            why,
+        },
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => FleetError::Unreachable {
             address: address.to_owned(),
             why,

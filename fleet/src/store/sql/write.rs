@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::dialect::Dialect;
 use super::tx::{Tx, failed};
 use crate::FleetError;
+use crate::error::room;
 
 /// Operations that are committed together at most.
 const GROUP: usize = 256;
@@ -236,14 +237,25 @@ pub(super) async fn write_in_groups(
         for queued in group.drain(..) {
             let answer = match &written {
                 Ok(()) => Ok(()),
-                Err(error) => Err(FleetError::Database {
-                    what: "commit",
-                    source: sqlx::Error::InvalidArgument(error.to_string()),
-                }),
+                Err(error) => Err(again(error)),
             };
             // Whoever does not wait any more does not need to know.
             let _ = queued.committed.send(answer);
         }
+    }
+}
+
+/// A group's error, for each of its operations.
+fn again(error: &FleetError) -> FleetError {
+    let FleetError::Database { what, source } = error else {
+        return FleetError::Internal {
+            why: error.to_string(),
+        };
+    };
+    let room = room(source);
+    FleetError::Database {
+        what,
+        source: sqlx::Error::InvalidArgument(format!("{source}{room}")),
     }
 }
 
