@@ -137,7 +137,7 @@ pub(crate) struct Host {
     pub(crate) store: String,
     pub(crate) listen: SocketAddr,
     pub(crate) lease: Duration,
-    pub(crate) real: bool,
+    pub(crate) real: Option<PathBuf>,
 }
 
 /// An address of this host that nobody listens on.
@@ -155,7 +155,7 @@ impl Host {
             store,
             listen: free_address(),
             lease: Duration::from_millis(600),
-            real: false,
+            real: None,
         }
     }
 
@@ -174,7 +174,7 @@ impl Host {
         Role {
             kind,
             dies: None,
-            real: self.real,
+            real: self.real.clone(),
         }
     }
 
@@ -205,7 +205,7 @@ impl Host {
         self.prover_of(name, self.listen)
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let address = Address {
             url: self.listen.to_string(),
             token: Some(SUBMIT.to_owned()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -31,8 +31,8 @@ pub(crate) struct Role {
     pub(crate) kind: Kind,
     /// The process dies when it meets this point, named as `Debug` does, for the `n`-th time.
     pub(crate) dies: Option<(String, u32)>,
-    /// Real proofs at tiny parameters, instead of the toy machine's.
-    pub(crate) real: bool,
+    /// Real proofs at tiny parameters, instead of the toy machine's: the file with their keys.
+    pub(crate) real: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,6 +71,9 @@ fn points(dies: Option<(String, u32)>) -> Points {
 
 async fn be(role: Role) {
     let points = points(role.dies);
+    if let Some(keys) = &role.real {
+        tiny::use_keys(&std::fs::read_to_string(keys).unwrap());
+    }
     match role.kind {
         Kind::Aggregator {
             store,
@@ -85,7 +88,7 @@ async fn be(role: Role) {
             };
             let store = open_store(&store, limits).await.unwrap();
             let blobs = Blobs::folder(Path::new(&proofs)).unwrap();
-            let machine: Arc<dyn Machine> = if role.real {
+            let machine: Arc<dyn Machine> = if role.real.is_some() {
                 Arc::new(tiny::machine())
             } else {
                 Arc::new(Toy {
@@ -116,7 +119,7 @@ async fn be(role: Role) {
                 _ => Vice::None,
             };
             let pause = Duration::from_millis(pause_ms);
-            let prover: Arc<dyn TaskProver> = if role.real {
+            let prover: Arc<dyn TaskProver> = if role.real.is_some() {
                 Arc::new(tiny::prover())
             } else {
                 Arc::new(ToyProver::new(pause, vice))

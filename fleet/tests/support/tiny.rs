@@ -40,12 +40,24 @@ fn heights() -> [usize; 1] {
     [SegmentShape::from_capacity(BLOCKS).unwrap().log_height()]
 }
 
+static KEYS: OnceLock<Keys> = OnceLock::new();
+
 /// Derived once a process.
 fn keys() -> &'static Keys {
-    static KEYS: OnceLock<Keys> = OnceLock::new();
     KEYS.get_or_init(|| {
         derive_keys::<KoalaBear4, _>(&Cpu::<Val>::new(), &LAYERS, &heights(), |_, _| {}).unwrap()
     })
+}
+
+/// The keys, for another process.
+pub fn keys_text() -> String {
+    keys().to_json(Profile::Conjectured100).unwrap()
+}
+
+/// Another process's keys, for this one.
+pub fn use_keys(text: &str) {
+    let keys = Keys::parse(Profile::Conjectured100, text).unwrap();
+    KEYS.set(keys).unwrap();
 }
 
 pub fn id() -> MachineId {
