@@ -223,7 +223,7 @@ fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(60)
+        .unwrap_or(24)
 }
 
 use p3_field::{Field, PrimeField32};

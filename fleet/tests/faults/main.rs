@@ -12,7 +12,7 @@
 //! | SIGKILL of each role at random moments | `kills` |
 //! | a crash at every `Point` between blob, row and acknowledgement | `kills` |
 //! | the same with real proofs at tiny parameters | `real` |
-| network cut, slow, silent | `network` |
+//! | network cut, slow, silent | `network` |
 //! | a prover that freezes longer than its lease; a liar; a device lost | `provers` |
 //! | submits twice and out of order, at a time | `queue` |
 //! | the database gone and back; the disk full; the clock set; a restart with many jobs; two aggregators | `queue` |

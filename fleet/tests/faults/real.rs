@@ -86,7 +86,12 @@ async fn killed_at_random_moments_real_proofs_are_the_same() {
     }
     let job = submit(&host, &client).await;
     let mut killed = 0;
-    while killed < kills && host.counts(job).await.is_none_or(|tasks| tasks.unproven() > 0) {
+    while killed < kills
+        && host
+            .counts(job)
+            .await
+            .is_none_or(|tasks| tasks.unproven() > 0)
+    {
         tokio::time::sleep(Duration::from_millis(dice.random_range(100..4000))).await;
         let role = dice.random_range(0..roles.len());
         roles[role].restart();

@@ -65,7 +65,7 @@ impl Effort {
         match self {
             Self::Traced => 4,
             Self::Modest => 24,
-            Self::Normal => 48,
+            Self::Normal => 32,
             Self::Long => 400,
         }
     }
