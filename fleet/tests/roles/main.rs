@@ -4,13 +4,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use starkwright_fleet::FleetError;
+use starkwright_fleet::aggregator::{Delivered, Settings, Tokens};
+use starkwright_fleet::blobs::Blobs;
 use starkwright_fleet::client::Client;
 use starkwright_fleet::link::Address;
-use starkwright_fleet::store::JobState;
-use support::fleet::{Fleet, Prover, SUBMIT, WORK, file};
+use starkwright_fleet::store::{JobState, Limits, MemoryStore};
+use support::fleet::{Fleet, Prover, SUBMIT, WORK, file, settings, tick};
 use support::toy::{ToyProver, Vice};
 
 const PAUSE: Duration = Duration::from_millis(5);
@@ -215,6 +219,127 @@ async fn tokens_open_one_door_each() {
         let prover = ToyProver::new(PAUSE, Vice::None);
         let prover = Prover::start(fleet.address(token), "p", vec![std::sync::Arc::new(prover)]);
         refused(prover.working.await.unwrap().unwrap_err());
+    }
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_with_a_name_lets_nobody_work_or_lie_under_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new(Limits::default()));
+    tick(&store);
+    let mut tokens = Tokens::new(Some(SUBMIT), None);
+    tokens
+        .add_provers("alice a-secret\nmallory m-secret")
+        .unwrap();
+    let settings = Settings {
+        tokens,
+        ..settings()
+    };
+    let blobs = Blobs::open("memory:").unwrap();
+    let fleet = Fleet::start_on(store, blobs, &["1"], settings, "127.0.0.1:0").await;
+    let path = file(folder.path(), "input", 1000);
+    let job = fleet.submit(&path, 100).await;
+    let start = |token: &str, name: &str, vice| {
+        let prover = Arc::new(ToyProver::new(PAUSE, vice));
+        Prover::start(fleet.address(token), name, vec![prover])
+    };
+    for name in ["alice", "alice.1", "bob"] {
+        let ended = start("m-secret", name, Vice::Lies).working.await.unwrap();
+        let error = ended.unwrap_err().to_string();
+        assert!(error.contains("for the prover mallory"), "{error}");
+    }
+    let liar = start("m-secret", "mallory.7", Vice::Lies);
+    let caught = within("the liar's end", liar.working).await.unwrap();
+    assert!(
+        matches!(caught, Err(FleetError::Quarantined { .. })),
+        "{caught:?}"
+    );
+    let honest = ["alice", "alice.2"].map(|name| start("a-secret", name, Vice::None));
+    let client = fleet.client();
+    let done = within("the job", client.wait(job, PATIENCE, |_| {})).await;
+    assert_eq!(done.unwrap().state, JobState::Done);
+    for prover in honest {
+        prover.finish().await.unwrap();
+    }
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_about_tasks_that_one_does_not_have_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start().await;
+    let path = file(folder.path(), "input", 100);
+    fleet.submit(&path, 100).await;
+    let slow = ToyProver::new(Duration::from_millis(400), Vice::None);
+    let honest = fleet.prover("honest", slow);
+    let store = fleet.aggregator.store();
+    while store
+        .provers()
+        .await
+        .unwrap()
+        .iter()
+        .all(|prover| prover.leased == 0)
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Somebody who shares its token, and knows its name and its task: not its lease.
+    let job = store.jobs(None, 1).await.unwrap()[0].id;
+    let task = starkwright_fleet::task::TaskId { job, number: 0 };
+    for token in 0..10 {
+        let lie = Bytes::from(format!("a lie {token}"));
+        let told = fleet.aggregator.deliver("honest", (task, token), lie, 1.0);
+        let told = told.await.unwrap();
+        assert!(
+            matches!(
+                told,
+                Delivered::Refused {
+                    quarantined: false,
+                    ..
+                }
+            ),
+            "{told:?}"
+        );
+    }
+    assert!(store.refusals(9).await.unwrap().is_empty());
+    let ended = fleet.client().wait(job, PATIENCE, |_| {}).await.unwrap();
+    assert_eq!(ended.state, JobState::Done);
+    let report = honest.finish().await.unwrap();
+    assert_eq!((report.accepted, report.refused), (2, 0));
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_versions_are_served_side_by_side_and_never_meet() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new(Limits::default()));
+    tick(&store);
+    let blobs = Blobs::open("memory:").unwrap();
+    let fleet = Fleet::start_on(store, blobs, &["1", "2"], settings(), "127.0.0.1:0").await;
+    let path = file(folder.path(), "input", 1000);
+    let jobs = [
+        ("1", fleet.submit_to("1", &path, 100).await),
+        ("2", fleet.submit_to("2", &path, 100).await),
+    ];
+    // Without a version, it is for the newest.
+    assert_eq!(fleet.submit(&path, 100).await, jobs[1].1);
+    assert_ne!(jobs[0].1, jobs[1].1);
+    let provers = ["1", "2"].map(|version| {
+        let mut prover = ToyProver::new(PAUSE, Vice::None);
+        prover.version = version.to_owned();
+        fleet.prover(&format!("of-{version}"), prover)
+    });
+    let client = fleet.client();
+    for (version, job) in jobs {
+        let done = within("a job", client.wait(job, PATIENCE, |_| {})).await;
+        assert_eq!(done.unwrap().state, JobState::Done);
+        let store = fleet.aggregator.store();
+        for task in store.tasks(job, 0, 100).await.unwrap() {
+            assert_eq!(task.prover, format!("of-{version}"));
+        }
+    }
+    for prover in provers {
+        assert_eq!(prover.finish().await.unwrap().accepted, 20);
     }
     fleet.stop().await;
 }

@@ -109,13 +109,18 @@ impl Fleet {
 
     /// Uploads a file and submits a job over it, with leaves of so many bytes.
     pub async fn submit(&self, path: &Path, leaf: u64) -> JobId {
+        self.submit_to("", path, leaf).await
+    }
+
+    /// The same, to the machine of this version.
+    pub async fn submit_to(&self, version: &str, path: &Path, leaf: u64) -> JobId {
         let client = self.client();
         let blob = client.upload(path, |_| {}).await.unwrap();
         client
             .submit(Submission {
                 machine: MachineId {
                     name: "toy".to_owned(),
-                    version: String::new(),
+                    version: version.to_owned(),
                 },
                 payload: leaf.to_string().into_bytes(),
                 inputs: vec![blob],
