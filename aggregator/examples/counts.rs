@@ -5,9 +5,9 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "counting is a module of the tests")]
 
-#[path = "../tests/nodes/counting.rs"]
+#[path = "../tests/trees/nodes/counting.rs"]
 mod counting;
-#[path = "../tests/nodes/finals.rs"]
+#[path = "../tests/trees/nodes/finals.rs"]
 mod finals;
 
 use std::error::Error;

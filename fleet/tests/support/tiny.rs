@@ -1,52 +1,23 @@
 //! The Keccak-256 machine at tiny parameters that exist only in tests: the same circuits, with proofs worth nothing.
 
-use std::sync::OnceLock;
+#[path = "../../../aggregator/tests/trees/tiny.rs"]
+mod layers;
 
-use starkwright_aggregator::node::{Keys, Layers, derive_keys};
+use starkwright_aggregator::node::{Keys, Layers};
 use starkwright_aggregator::steps::{StepProver, StepVerifier};
 use starkwright_fleet::keccak::{KeccakMachine, KeccakProver};
 use starkwright_fleet::task::MachineId;
-use starkwright_hal::{Cpu, KoalaBear4};
+use starkwright_hal::Cpu;
 use starkwright_prover::keccak_file::Val;
-use starkwright_prover::machine::keccak::SegmentShape;
-use starkwright_prover::profile::{LeafParameters, Profile};
+use starkwright_prover::profile::Profile;
 
-const TINY: LeafParameters = LeafParameters {
-    extension_degree: 4,
-    log_blowup: 1,
-    num_queries: 2,
-    log_final_poly_len: 1,
-    max_log_arity: 3,
-    cap_height: 0,
-    lookup_pow_bits: 0,
-    ood_pow_bits: 0,
-    batch_pow_bits: 1,
-    commit_pow_bits: 0,
-    query_pow_bits: 2,
-};
-
-const LAYERS: Layers = Layers {
-    leaf: TINY,
-    lift: (16, TINY),
-    uniform: (14, TINY),
-    seal: (13, TINY),
-    wrap: (13, TINY),
-};
+use layers::{LAYERS, keys, shape};
 
 /// Blocks of the only segments that the tiny tree takes.
-pub const BLOCKS: usize = 85;
+pub const BLOCKS: usize = layers::BLOCKS;
 
 fn heights() -> [usize; 1] {
-    [SegmentShape::from_capacity(BLOCKS).unwrap().log_height()]
-}
-
-static KEYS: OnceLock<Keys> = OnceLock::new();
-
-/// Derived once a process.
-fn keys() -> &'static Keys {
-    KEYS.get_or_init(|| {
-        derive_keys::<KoalaBear4, _>(&Cpu::<Val>::new(), &LAYERS, &heights(), |_, _| {}).unwrap()
-    })
+    [shape().log_height()]
 }
 
 /// The keys, for another process.
@@ -57,7 +28,7 @@ pub fn keys_text() -> String {
 /// Another process's keys, for this one.
 pub fn use_keys(text: &str) {
     let keys = Keys::parse(Profile::Conjectured100, text).unwrap();
-    KEYS.set(keys).unwrap();
+    layers::KEYS.set(keys).unwrap();
 }
 
 pub fn id() -> MachineId {

@@ -12,7 +12,7 @@ use starkwright_prover::keccak_file::{self, Estimate, ProveOptions};
 use starkwright_prover::profile::Profile;
 use starkwright_prover::security::Security;
 
-use crate::world::{file, options, prove};
+use super::world::{file, options, prove};
 
 struct Unwatched;
 

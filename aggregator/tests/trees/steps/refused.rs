@@ -7,7 +7,7 @@ use starkwright_aggregator::node_file::NodeFile;
 use starkwright_aggregator::steps::{PlannedStep, StepKind};
 use starkwright_prover::profile::Profile;
 
-use crate::world::World;
+use super::world::World;
 
 /// Truncated, longer, and with a bit flipped: with the checksum as it was, and with one that fits.
 pub(crate) fn changed_proofs(world: &World, plan: &[PlannedStep], proofs: &[Vec<u8>]) {

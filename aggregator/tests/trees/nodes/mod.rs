@@ -1,5 +1,4 @@
 //! Whole trees at tiny parameters that exist only here: every node is proven, and verified by stock p3 under its key.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod counting;
 mod counts;
@@ -13,7 +12,7 @@ use p3_koala_bear::KoalaBear;
 use sha2::{Digest, Sha256};
 use starkwright_aggregator::AggregatorError;
 use starkwright_aggregator::node::{
-    AllowedKeys, Circuits, Layers, NodeKey, NodeProof, Verifiers, WrapProof, derive_keys,
+    AllowedKeys, Circuits, NodeKey, NodeProof, Verifiers, WrapProof,
 };
 use starkwright_aggregator::node_file::{Kind, NodeFile};
 use starkwright_aggregator::schedule::Schedule;
@@ -21,41 +20,15 @@ use starkwright_aggregator::statement::{KeccakOpening, Level, TreeStatement, acc
 use starkwright_aggregator::tree::{CanonicalTree, Interval};
 use starkwright_hal::{Cpu, KoalaBear4, Poseidon2Merkle};
 use starkwright_prover::machine::Machine;
-use starkwright_prover::machine::keccak::{
-    KeccakMachine, Segment, SegmentShape, SegmentTrace, Segmenter,
-};
-use starkwright_prover::profile::{LeafParameters, Profile};
+use starkwright_prover::machine::keccak::{KeccakMachine, Segment, SegmentTrace, Segmenter};
+use starkwright_prover::profile::Profile;
 use starkwright_prover::prove::BatchProver;
+
+use crate::tiny::{LAYERS, TINY, keys, shape};
 
 type F = KoalaBear;
 type E = KoalaBear4;
 type Node = NodeProof<E>;
-
-const TINY: LeafParameters = LeafParameters {
-    extension_degree: 4,
-    log_blowup: 1,
-    num_queries: 2,
-    log_final_poly_len: 1,
-    max_log_arity: 3,
-    cap_height: 0,
-    lookup_pow_bits: 0,
-    ood_pow_bits: 0,
-    batch_pow_bits: 1,
-    commit_pow_bits: 0,
-    query_pow_bits: 2,
-};
-
-const LAYERS: Layers = Layers {
-    leaf: TINY,
-    lift: (16, TINY),
-    uniform: (14, TINY),
-    seal: (13, TINY),
-    wrap: (13, TINY),
-};
-
-fn shape() -> SegmentShape {
-    SegmentShape::from_capacity(85).unwrap()
-}
 
 /// The segments of a file that fills `count` of them, but for a few bytes.
 fn segments(count: usize) -> Vec<Segment> {
@@ -76,10 +49,7 @@ impl World {
     fn new() -> Self {
         let device = Cpu::<F>::new();
         let heights = [shape().log_height()];
-        let keys = derive_keys::<E, _>(&device, &LAYERS, &heights, |name, circuit| {
-            println!("{name}: {:?}", circuit.cost());
-        })
-        .unwrap();
+        let keys = keys().clone();
         // The profile is but a name in errors here.
         let allowed = keys.allowed(Profile::Conjectured100).unwrap();
         Self {

@@ -2,41 +2,19 @@
 
 use p3_field::PrimeCharacteristicRing;
 use starkwright_aggregator::AggregatorError;
-use starkwright_aggregator::node::{Layers, derive_keys};
 use starkwright_aggregator::statement::TreeStatement;
 use starkwright_aggregator::steps::{PlanOptions, PlannedStep, Step, StepProver, StepVerifier};
-use starkwright_hal::{Cpu, KoalaBear4};
+use starkwright_hal::Cpu;
 use starkwright_prover::keccak_file::Val;
-use starkwright_prover::machine::keccak::SegmentShape;
-use starkwright_prover::profile::{LeafParameters, Profile};
+use starkwright_prover::profile::Profile;
 
-const TINY: LeafParameters = LeafParameters {
-    extension_degree: 4,
-    log_blowup: 1,
-    num_queries: 2,
-    log_final_poly_len: 1,
-    max_log_arity: 3,
-    cap_height: 0,
-    lookup_pow_bits: 0,
-    ood_pow_bits: 0,
-    batch_pow_bits: 1,
-    commit_pow_bits: 0,
-    query_pow_bits: 2,
-};
-
-const LAYERS: Layers = Layers {
-    leaf: TINY,
-    lift: (16, TINY),
-    uniform: (14, TINY),
-    seal: (13, TINY),
-    wrap: (13, TINY),
-};
+use crate::tiny::{LAYERS, keys, shape};
 
 /// Segments of 85 blocks, items from index 6 on.
 pub(crate) fn options(profile: Profile) -> PlanOptions {
     PlanOptions {
         profile,
-        shape: SegmentShape::from_capacity(85).unwrap(),
+        shape: shape(),
         context: [5; 8],
         first: 6,
         old: [Val::TWO; 8],
@@ -74,7 +52,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let device = Cpu::<Val>::new();
         let heights = [11];
-        let keys = derive_keys::<KoalaBear4, _>(&device, &LAYERS, &heights, |_, _| {}).unwrap();
+        let keys = keys().clone();
         let verifier = StepVerifier::with_layers(&LAYERS, &heights, keys.clone()).unwrap();
         Self {
             prover: StepProver::with_layers(device, &LAYERS, &heights, keys).unwrap(),

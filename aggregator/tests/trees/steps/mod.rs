@@ -1,5 +1,4 @@
 //! Jobs proven step by step, through bytes alone, at tiny parameters that exist only here.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod refused;
 mod whole;
