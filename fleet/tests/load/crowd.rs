@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use starkwright_fleet::FleetError;
 use starkwright_fleet::store::{
     Claim, Completed, JobStore, Limits, Proof, ProverInfo, Submitted, open_store,
 };
@@ -15,10 +16,6 @@ use tokio::task::JoinSet;
 use super::figures::{Disk, Times};
 
 const PROVERS: usize = 200;
-
-/// Leaves of a job: as many joins, less one, and a wrap make a thousand tasks.
-const LEAVES: u64 = 500;
-const TASKS: u64 = 2 * LEAVES;
 
 /// One task in so many is slow.
 const SLOW: u32 = 400;
@@ -31,6 +28,8 @@ const STUCK: Duration = Duration::from_secs(10);
 pub(crate) struct Load {
     /// Unproven tasks in it, all the time.
     pub(crate) rows: u64,
+    /// Tasks of a job: even.
+    pub(crate) job: u64,
     pub(crate) time: Duration,
     pub(crate) lease: Duration,
     pub(crate) beat: Duration,
@@ -45,8 +44,8 @@ fn machine() -> MachineId {
     }
 }
 
-/// A tree of joins over its leaves, as the fleet's own plans are.
-fn job(number: u64) -> NewJob {
+/// A tree of joins over its leaves, as the fleet's own plans are: so many leaves, as many joins less one, and a wrap.
+fn job(number: u64, leaves: u64) -> NewJob {
     let task = |level: u32, index: u64, children: Vec<u32>| TaskSpec {
         kind: if level == 0 { "leaf" } else { "join" }.to_owned(),
         place: Place {
@@ -63,8 +62,8 @@ fn job(number: u64) -> NewJob {
         memory: 1,
         work: 1,
     };
-    let mut tasks: Vec<TaskSpec> = (0..LEAVES).map(|leaf| task(0, leaf, Vec::new())).collect();
-    let mut row: Vec<u32> = (0..LEAVES as u32).collect();
+    let mut tasks: Vec<TaskSpec> = (0..leaves).map(|leaf| task(0, leaf, Vec::new())).collect();
+    let mut row: Vec<u32> = (0..leaves as u32).collect();
     let mut level = 0;
     while row.len() > 1 {
         level += 1;
@@ -80,14 +79,14 @@ fn job(number: u64) -> NewJob {
         row = above;
     }
     tasks.push(task(level + 1, 0, row));
-    assert_eq!(tasks.len() as u64, TASKS);
+    assert_eq!(tasks.len() as u64, 2 * leaves);
     NewJob {
         id: JobId::of(&[b"load", &number.to_le_bytes()]),
         machine: machine(),
         payload: Vec::new(),
         stream: String::new(),
         first: 0,
-        count: LEAVES,
+        count: leaves,
         priority: 0,
         inputs: Vec::new(),
         trace: String::new(),
@@ -103,6 +102,7 @@ struct Ledger {
     booked: Mutex<HashSet<TaskId>>,
     proven: AtomicU64,
     nothing: AtomicU64,
+    failed: AtomicU64,
     claims: Times,
     beats: Times,
     completions: Times,
@@ -114,6 +114,23 @@ impl Ledger {
     }
 }
 
+/// Asks until the queue answers, as provers do where the database is slow or away. Says whether it had to ask again.
+async fn ask<T, A>(ledger: &Ledger, call: impl Fn() -> A) -> (T, bool)
+where
+    A: Future<Output = Result<T, FleetError>>,
+{
+    let mut again = false;
+    loop {
+        match call().await {
+            Ok(answer) => return (answer, again),
+            Err(FleetError::Database { .. }) => again = true,
+            Err(error) => panic!("{error}"),
+        }
+        ledger.failed.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 async fn prover(store: Arc<dyn JobStore>, name: String, load: Load, ledger: Arc<Ledger>) {
     let info = ProverInfo {
         name: name.clone(),
@@ -121,10 +138,11 @@ async fn prover(store: Arc<dyn JobStore>, name: String, load: Load, ledger: Arc<
         memory: u64::MAX,
         machines: vec![machine()],
     };
-    store.register(&info).await.unwrap();
+    ask(&ledger, || store.register(&info)).await;
     while !ledger.is_over() {
         let start = Instant::now();
-        let Some(claim) = store.claim(&name, load.lease).await.unwrap() else {
+        let (claim, _) = ask(&ledger, || store.claim(&name, load.lease)).await;
+        let Some(claim) = claim else {
             ledger.nothing.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
@@ -144,12 +162,14 @@ async fn prover(store: Arc<dyn JobStore>, name: String, load: Load, ledger: Arc<
             seconds: load.task.as_secs_f64(),
         };
         let start = Instant::now();
-        let completed = store.complete(task, &proof).await.unwrap();
+        let (completed, again) = ask(&ledger, || store.complete(task, &proof)).await;
         ledger.completions.note(start.elapsed());
-        assert!(
-            matches!(completed, Completed::Accepted { .. }),
-            "{task}: {completed:?}"
-        );
+        match completed {
+            Completed::Accepted { .. } => {}
+            // It was booked before its answer was lost.
+            Completed::Duplicate if again => {}
+            other => panic!("{task}: {other:?}"),
+        }
         let first = ledger.booked.lock().unwrap().insert(task);
         assert!(first, "{task} is booked twice");
         ledger.held.lock().unwrap().remove(&task);
@@ -173,7 +193,7 @@ async fn work(store: &dyn JobStore, name: &str, claim: &Claim, load: Load, ledge
         tokio::time::sleep(load.beat).await;
         let beat = Instant::now();
         let held = [(claim.task, claim.token)];
-        let holds = store.heartbeat(name, &held, load.lease).await.unwrap();
+        let (holds, _) = ask(ledger, || store.heartbeat(name, &held, load.lease)).await;
         ledger.beats.note(beat.elapsed());
         assert_eq!(holds, [true], "{name} lost its lease of {}", claim.task);
     }
@@ -182,8 +202,9 @@ async fn work(store: &dyn JobStore, name: &str, claim: &Claim, load: Load, ledge
 /// Keeps as many rows unproven, whatever is proven.
 async fn feed(store: Arc<dyn JobStore>, load: Load, mut jobs: u64, ledger: Arc<Ledger>) {
     while !ledger.is_over() {
-        if jobs * TASKS - ledger.proven.load(Ordering::Relaxed) < load.rows {
-            store.submit(&job(jobs)).await.unwrap();
+        if jobs * load.job - ledger.proven.load(Ordering::Relaxed) < load.rows {
+            let job = job(jobs, load.job / 2);
+            ask(&ledger, || store.submit(&job)).await;
             jobs += 1;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -195,7 +216,7 @@ async fn sweep(store: Arc<dyn JobStore>, ledger: Arc<Ledger>) {
     let (mut claims, mut moved) = (0, Instant::now());
     while !ledger.is_over() {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let expired = store.expire().await.unwrap();
+        let (expired, _) = ask(&ledger, || store.expire()).await;
         assert!(expired.is_empty(), "leases ran out: {expired:?}");
         if ledger.claims.len() > claims {
             (claims, moved) = (ledger.claims.len(), Instant::now());
@@ -216,9 +237,9 @@ pub(crate) async fn run(name: &str, url: &str, folder: &Path, load: Load) {
     let alone = Disk::alone(folder);
     let store = open_store(url, limits).await.unwrap();
     let start = Instant::now();
-    let jobs = load.rows / TASKS;
+    let jobs = load.rows / load.job;
     for number in 0..jobs {
-        let submitted = store.submit(&job(number)).await.unwrap();
+        let submitted = store.submit(&job(number, load.job / 2)).await.unwrap();
         assert_eq!(submitted, Submitted::New);
     }
     let queued = load.rows as f64 / start.elapsed().as_secs_f64();
@@ -247,7 +268,7 @@ pub(crate) async fn run(name: &str, url: &str, folder: &Path, load: Load) {
         .sum();
     assert_eq!(booked, proven);
     println!(
-        "{name}, {PROVERS} provers, tasks of {:?}, {} rows, {seconds:.0} s\n  \
+        "{name}, {PROVERS} provers, tasks of {:?}, {} rows in jobs of {}, {seconds:.0} s, asked again {} times\n  \
          queued     {queued:.0} rows/s\n  \
          claims     {:.1}/s, {}; found nothing {} times\n  \
          completed  {}\n  \
@@ -255,6 +276,8 @@ pub(crate) async fn run(name: &str, url: &str, folder: &Path, load: Load) {
          disk sync  alone {}\n             under the load {}",
         load.task,
         load.rows,
+        load.job,
+        ledger.failed.load(Ordering::Relaxed),
         ledger.claims.len() as f64 / seconds,
         ledger.claims.line(),
         ledger.nothing.load(Ordering::Relaxed),

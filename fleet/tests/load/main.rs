@@ -36,6 +36,7 @@ fn proving() -> Load {
     if is_long() {
         Load {
             rows: 100_000,
+            job: 1000,
             time: Duration::from_secs(600),
             lease: Duration::from_secs(15),
             beat: Duration::from_secs(5),
@@ -45,6 +46,7 @@ fn proving() -> Load {
     } else {
         Load {
             rows: 10_000,
+            job: 1000,
             time: Duration::from_secs(15),
             lease: Duration::from_secs(6),
             beat: Duration::from_secs(2),
@@ -54,9 +56,10 @@ fn proving() -> Load {
     }
 }
 
-/// Nothing but the queue's own work.
+/// Nothing but the queue's own work, on one job: all proofs are booked in the same one.
 fn no_time() -> Load {
     Load {
+        job: proving().rows,
         time: Duration::from_secs(if is_long() { 60 } else { 5 }),
         task: Duration::ZERO,
         slow_task: Duration::ZERO,
