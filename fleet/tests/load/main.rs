@@ -79,7 +79,7 @@ async fn on_postgres(load: Load) {
     let Some(server) = Postgres::start() else {
         return;
     };
-    // The server keeps its files in the same folder's folder.
+    // On the disk that the server has its own folder on.
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     run("postgres", &server.database(), folder.path(), load).await;
 }
