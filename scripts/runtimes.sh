@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Installs, finds and describes the OpenCL runtimes that the tests run on, and what else the tests need of the system:
-# PostgreSQL, a queue's database (a server of the tests' own, never the system's), and a browser for the status page.
+# PostgreSQL, a queue's database (a server of the tests' own, never the system's), moto's server, which speaks S3, and a browser
+# for the status page.
 #
 #   scripts/runtimes.sh install              installs what is missing, then describes and checks every runtime
 #   scripts/runtimes.sh check                only describes and checks what is there
 #   scripts/runtimes.sh exec NAME COMMAND..  runs COMMAND on one runtime alone, or on `all` (exit 4: it is missing)
 #
 # pocl, rusticl and oclgrind come from the system's package manager (Debian's names); intel is Intel's CPU
-# runtime, two wheels under Intel's own licence, put by pip in a virtual environment below the target folder.
+# runtime, two wheels under Intel's own licence, put by pip in a virtual environment below the target folder; so is
+# moto's server (Apache-2.0), in another one.
 # Nothing outside the target folder is changed but by the package manager.
 #
 #   target/opencl/icd/NAME/NAME.icd   the one driver that the ICD loader is shown (OCL_ICD_VENDORS names the folder)
 #   target/opencl/env/NAME.env        the runtime's environment, to be sourced; written only once the runtime answered
+#   target/opencl/s3                  the virtual environment with moto's server
 #   target/opencl/missing.txt         one line for each thing that is missing, and what to do about it
 #
 # Exit status: 0 all there, 1 something is missing, 2 bad usage.
@@ -22,11 +25,14 @@ readonly runtimes=(pocl intel rusticl oclgrind)
 # intel-opencl-rt names tbb and the licence files as its needs, but not the compiler's libraries, without
 # which its platform vanishes with no message.
 readonly wheels=(intel-opencl-rt==2026.2.0 intel-cmplr-lib-rt==2026.2.0)
+# moto[server] would bring every service of AWS' and what it needs.
+readonly s3_wheels=('moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5)
 
 mkdir -p "${CARGO_TARGET_DIR:-target}/opencl"
 home=$(cd "${CARGO_TARGET_DIR:-target}/opencl" && pwd)
 readonly home
 readonly intel=$home/intel
+readonly s3=$home/s3
 
 say() { printf 'runtimes: %s\n' "$*"; }
 missing() {
@@ -106,21 +112,23 @@ install_debs() {
         apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
 }
 
-# A stamp, written last, tells a finished installation of these versions from one that was cut off.
-install_intel() {
-    local stamp=$intel/starkwright-installed
-    [ "$(cat "$stamp" 2>/dev/null)" != "${wheels[*]}" ] || return 0
+# install_wheels FOLDER WHEEL..: into a virtual environment. A stamp, written last, tells a finished installation of these
+# versions from one that was cut off.
+install_wheels() {
+    local folder=$1
+    shift
+    [ "$(cat "$folder/starkwright-installed" 2>/dev/null)" != "$*" ] || return 0
     if ! python_makes_venvs; then
-        say "no Python with venv and pip: the Intel runtime cannot be installed"
+        say "no Python with venv and pip: cannot install $*"
         return 0
     fi
-    say "pip install ${wheels[*]}"
-    rm -rf "$intel"
-    if python3 -m venv "$intel" &&
-        "$intel/bin/pip" install --quiet --disable-pip-version-check --retries 2 --timeout 60 "${wheels[@]}"; then
-        printf '%s\n' "${wheels[*]}" >"$stamp"
+    say "pip install $*"
+    rm -rf "$folder"
+    if python3 -m venv "$folder" &&
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --retries 2 --timeout 60 "$@"; then
+        printf '%s\n' "$*" >"$folder/starkwright-installed"
     else
-        say "pip could not install ${wheels[*]} (no network, or no wheel for this machine)"
+        say "pip could not install $* (no network, or no wheel for this machine)"
     fi
 }
 
@@ -222,6 +230,8 @@ describe_all() {
     loader_links || [ -s "$home/env/loader.env" ] ||
         missing "loader: libOpenCL.so, to link hw-tests: apt-get install ocl-icd-opencl-dev"
     command -v clinfo >/dev/null || missing "clinfo: to check the runtimes: apt-get install clinfo"
+    [ -e "$s3/starkwright-installed" ] ||
+        missing "s3: for the blobs' tests: needs Python 3 with venv and pip, and a package index with ${s3_wheels[*]}"
     has_postgres || missing "postgresql: for the queue's tests: apt-get install postgresql"
     local name
     for name in "${runtimes[@]}"; do describe "$name"; done
@@ -247,7 +257,8 @@ on_runtime() {
 case ${1:-} in
     install)
         install_packages
-        install_intel
+        install_wheels "$intel" "${wheels[@]}"
+        install_wheels "$s3" "${s3_wheels[@]}"
         describe_all
         ;;
     check) describe_all ;;

@@ -4,20 +4,25 @@
 //! as every S3 client does (`AWS_ENDPOINT`, `AWS_ACCESS_KEY_ID`, …); `memory:` for tests. A blob appears under its name
 //! complete or not at all, and on a disk it is synced before it appears: the queue only ever names what is there. What no row
 //! names is collected (`Blobs::collect`).
+//!
+//! A blob that is read whole is checked against its name. One that was damaged where it lies is not had any more from then on,
+//! so that whoever has its bytes sends them again; written again, it is whole.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path as FilePath;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3Builder;
+use object_store::ClientConfigKey;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt, WriteMultipart};
 use sha2::{Digest as _, Sha256};
 
 use crate::FleetError;
@@ -27,8 +32,9 @@ use crate::task::{Blob, BlobHash, BlobRange};
 /// Addresses of stores of blobs.
 const URLS: &[&str] = &["file:///FOLDER", "s3://BUCKET/PREFIX", "memory:"];
 
-/// Bytes written at a time; S3 takes parts of 5 MiB and more.
-const PART: usize = 8 << 20;
+/// Bytes written at a time; S3 takes parts of 5 MiB and more, and ten thousand of them at most.
+const PART: u64 = 8 << 20;
+const PARTS: u64 = 10_000;
 
 /// Longest blob that is stored: 1 TiB.
 pub const MAX_BLOB_BYTES: u64 = 1 << 40;
@@ -37,6 +43,17 @@ pub const MAX_BLOB_BYTES: u64 = 1 << 40;
 #[derive(Clone)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
+    damaged: Damaged,
+}
+
+/// Blobs that were found damaged, and have not been written since. Forgotten with the process: they are found again.
+#[derive(Clone, Default)]
+struct Damaged(Arc<Mutex<BTreeSet<BlobHash>>>);
+
+impl Damaged {
+    fn set(&self) -> MutexGuard<'_, BTreeSet<BlobHash>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn failed(what: &'static str) -> impl Fn(object_store::Error) -> FleetError {
@@ -53,25 +70,20 @@ impl Blobs {
     /// Opens the store at this address.
     ///
     /// # Errors
-    /// [`FleetError::UnknownUrl`]; [`FleetError::Io`] where the folder cannot be made; [`FleetError::Blobs`].
+    /// [`FleetError::UnknownUrl`]; [`FleetError::Io`] where the folder cannot be made; [`FleetError::Settings`] for an endpoint
+    /// without TLS where that is not allowed; [`FleetError::Blobs`]. Whether a bucket is there is not looked up.
     pub fn open(url: &str) -> Result<Self, FleetError> {
         if url == "memory:" {
-            return Ok(Self {
-                store: Arc::new(InMemory::new()),
-            });
+            return Ok(Self::on(InMemory::new()));
         }
         if let Some(folder) = url.strip_prefix("file://") {
             return Self::folder(FilePath::new(folder));
         }
         if let Some(rest) = url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let store = AmazonS3Builder::from_env()
-                .with_bucket_name(bucket)
-                .build()
-                .map_err(failed("open the bucket"))?;
-            return Ok(Self {
-                store: Arc::new(PrefixStore::new(store, prefix)),
-            });
+            let store = s3_of_environment()?.with_bucket_name(bucket).build();
+            let store = store.map_err(failed("open the bucket"))?;
+            return Ok(Self::on(PrefixStore::new(store, prefix)));
         }
         Err(FleetError::UnknownUrl {
             what: "store of proofs",
@@ -91,12 +103,19 @@ impl Blobs {
             source,
         })?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(failed("open the folder"))?;
-        Ok(Self {
-            store: Arc::new(store.with_fsync(true).with_automatic_cleanup(false)),
-        })
+        Ok(Self::on(
+            store.with_fsync(true).with_automatic_cleanup(false),
+        ))
     }
 
-    /// Stores bytes. Those that are there already are not written again.
+    fn on(store: impl ObjectStore) -> Self {
+        Self {
+            store: Arc::new(store),
+            damaged: Damaged::default(),
+        }
+    }
+
+    /// Stores bytes, also those that are there already: they may have been damaged, or be about to be collected.
     ///
     /// # Errors
     /// [`FleetError::Blobs`].
@@ -105,13 +124,9 @@ impl Blobs {
             hash: BlobHash::of(&bytes),
             bytes: bytes.len() as u64,
         };
-        if !self.have(&blob).await? {
-            let path = path_of(blob.hash);
-            self.store
-                .put(&path, bytes.into())
-                .await
-                .map_err(failed("write"))?;
-        }
+        let put = self.store.put(&path_of(blob.hash), bytes.into()).await;
+        put.map_err(failed("write"))?;
+        self.damaged.set().remove(&blob.hash);
         Ok(blob)
     }
 
@@ -128,21 +143,23 @@ impl Blobs {
         }
         let path = path_of(blob.hash);
         let upload = self.store.put_multipart(&path).await;
+        let part = PART.max(blob.bytes.div_ceil(PARTS)) as usize;
         Ok(Incoming {
             blob,
             hash: Sha256::new(),
             bytes: 0,
-            write: WriteMultipart::new_with_chunk_size(upload.map_err(failed("write"))?, PART),
+            write: WriteMultipart::new_with_chunk_size(upload.map_err(failed("write"))?, part),
+            damaged: self.damaged.clone(),
         })
     }
 
-    /// Whether a blob is there, in its length.
+    /// Whether a blob is there, in its length, and was not found damaged.
     ///
     /// # Errors
     /// [`FleetError::Blobs`].
     pub async fn have(&self, blob: &Blob) -> Result<bool, FleetError> {
         match self.store.head(&path_of(blob.hash)).await {
-            Ok(meta) => Ok(meta.size == blob.bytes),
+            Ok(meta) => Ok(meta.size == blob.bytes && !self.damaged.set().contains(&blob.hash)),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(failed("look up a blob")(error)),
         }
@@ -151,52 +168,59 @@ impl Blobs {
     /// A whole blob in memory, checked against its name.
     ///
     /// # Errors
-    /// [`FleetError::UnknownBlob`], [`FleetError::BlobDamaged`], [`FleetError::Blobs`].
+    /// As [`Self::read`].
     pub async fn get(&self, blob: &Blob) -> Result<Bytes, FleetError> {
-        let found = self.store.get(&path_of(blob.hash)).await;
-        let found = found.map_err(|error| missing(blob.hash, error))?;
-        if found.meta.size != blob.bytes {
-            return Err(FleetError::BlobDamaged {
-                hash: blob.hash,
-                why: format!("{} bytes, not {}", found.meta.size, blob.bytes),
-            });
-        }
-        let bytes = found.bytes().await.map_err(failed("read"))?;
-        if BlobHash::of(&bytes) != blob.hash {
-            return Err(FleetError::BlobDamaged {
-                hash: blob.hash,
-                why: "its bytes have another hash".to_owned(),
-            });
-        }
-        Ok(bytes)
+        let pieces: Vec<Bytes> = self.read(&whole(*blob)).await?.try_collect().await?;
+        Ok(pieces.concat().into())
     }
 
-    /// Part of a blob, as it is read.
+    /// Part of a blob, as it is read. The stream of a whole blob ends with an error where its bytes are not what its name
+    /// says.
     ///
     /// # Errors
-    /// [`FleetError::Malformed`] for a part beyond its end; [`FleetError::UnknownBlob`], [`FleetError::Blobs`].
+    /// [`FleetError::Malformed`] for a part beyond its end; [`FleetError::UnknownBlob`], [`FleetError::BlobDamaged`],
+    /// [`FleetError::Blobs`].
     pub async fn read(
         &self,
         range: &BlobRange,
     ) -> Result<BoxStream<'static, Result<Bytes, FleetError>>, FleetError> {
+        let (blob, hash) = (range.blob, range.blob.hash);
         let end = range.offset.checked_add(range.bytes);
-        let Some(end) = end.filter(|&end| end <= range.blob.bytes) else {
+        let Some(end) = end.filter(|&end| end <= blob.bytes) else {
             return Err(FleetError::Malformed {
                 what: "part of a blob",
                 why: "it reaches beyond the blob's end".to_owned(),
             });
         };
-        if range.bytes == 0 {
+        if range.bytes == 0 && blob.bytes > 0 {
             return Ok(futures::stream::empty().boxed());
         }
         let options = GetOptions {
-            range: Some(GetRange::Bounded(range.offset..end)),
+            // No part is empty.
+            range: (range.bytes > 0).then(|| (range.offset..end).into()),
             ..GetOptions::default()
         };
-        let hash = range.blob.hash;
-        let found = self.store.get_opts(&path_of(hash), options).await;
-        let stream = found.map_err(|error| missing(hash, error))?.into_stream();
-        Ok(stream.map_err(failed("read")).boxed())
+        let found = match self.store.get_opts(&path_of(hash), options).await {
+            Ok(found) if found.meta.size == blob.bytes => found,
+            Ok(found) => return Err(wrong_length(blob, found.meta.size)),
+            Err(error) => return Err(self.unreadable(blob, error).await),
+        };
+        let stream = found.into_stream().map_err(failed("read")).boxed();
+        if *range == whole(blob) {
+            return Ok(checked(stream, hash, self.damaged.clone()));
+        }
+        Ok(stream)
+    }
+
+    /// Why a blob cannot be read. A part that lies beyond what is left of it is an error of the store's.
+    async fn unreadable(&self, blob: Blob, error: object_store::Error) -> FleetError {
+        if let object_store::Error::NotFound { .. } = error {
+            return FleetError::UnknownBlob { hash: blob.hash };
+        }
+        match self.store.head(&path_of(blob.hash)).await {
+            Ok(meta) if meta.size != blob.bytes => wrong_length(blob, meta.size),
+            _ => failed("read")(error),
+        }
     }
 
     /// A blob as a blocking reader: for planning, off the asynchronous threads.
@@ -208,13 +232,8 @@ impl Blobs {
         runtime: &tokio::runtime::Handle,
         blob: Blob,
     ) -> io::Result<impl Read + Send + use<>> {
-        let all = BlobRange {
-            blob,
-            offset: 0,
-            bytes: blob.bytes,
-        };
         let stream = runtime
-            .block_on(self.read(&all))
+            .block_on(self.read(&whole(blob)))
             .map_err(io::Error::other)?;
         Ok(StreamReader {
             runtime: runtime.clone(),
@@ -256,10 +275,65 @@ impl Blobs {
     }
 }
 
-fn missing(hash: BlobHash, error: object_store::Error) -> FleetError {
-    match error {
-        object_store::Error::NotFound { .. } => FleetError::UnknownBlob { hash },
-        error => failed("read")(error),
+/// Endpoint and credentials.
+fn s3_of_environment() -> Result<AmazonS3Builder, FleetError> {
+    // Its HTTP client brings no provider of its own. Whoever installed one before, keeps it.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let s3 = AmazonS3Builder::from_env();
+    let endpoints = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
+    let endpoint = endpoints.iter().find_map(|key| s3.get_config_value(key));
+    let allowed = s3.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
+    match endpoint {
+        Some(endpoint)
+            if endpoint.starts_with("http://") && allowed.as_deref() == Some("false") =>
+        {
+            Err(FleetError::Settings {
+                why: format!(
+                    "{endpoint} is not encrypted: use https://, or set AWS_ALLOW_HTTP=true where the network is trusted"
+                ),
+            })
+        }
+        _ => Ok(s3),
+    }
+}
+
+const fn whole(blob: Blob) -> BlobRange {
+    BlobRange {
+        blob,
+        offset: 0,
+        bytes: blob.bytes,
+    }
+}
+
+/// The same pieces, and an error at their end where they have another hash.
+fn checked(
+    pieces: BoxStream<'static, Result<Bytes, FleetError>>,
+    name: BlobHash,
+    damaged: Damaged,
+) -> BoxStream<'static, Result<Bytes, FleetError>> {
+    let state = (pieces, Sha256::new(), damaged);
+    let next = move |(mut pieces, mut hash, damaged): (BoxStream<'static, _>, Sha256, Damaged)| async move {
+        let piece: Option<Bytes> = pieces.try_next().await?;
+        if let Some(piece) = piece {
+            hash.update(&piece);
+            return Ok(Some((piece, (pieces, hash, damaged))));
+        }
+        if hash.finalize()[..] == name.0 {
+            return Ok(None);
+        }
+        damaged.set().insert(name);
+        Err(FleetError::BlobDamaged {
+            hash: name,
+            why: "its bytes have another hash".to_owned(),
+        })
+    };
+    futures::stream::try_unfold(state, next).boxed()
+}
+
+fn wrong_length(blob: Blob, found: u64) -> FleetError {
+    FleetError::BlobDamaged {
+        hash: blob.hash,
+        why: format!("{found} bytes, not {}", blob.bytes),
     }
 }
 
@@ -269,6 +343,7 @@ pub struct Incoming {
     hash: Sha256,
     bytes: u64,
     write: WriteMultipart,
+    damaged: Damaged,
 }
 
 impl Incoming {
@@ -303,6 +378,7 @@ impl Incoming {
             return Err(error);
         }
         self.write.finish().await.map_err(failed("write"))?;
+        self.damaged.set().remove(&self.blob.hash);
         Ok(self.blob)
     }
 
@@ -343,103 +419,6 @@ impl Read for StreamReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn stores() -> Vec<(Blobs, Option<tempfile::TempDir>)> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("blobs");
-        vec![
-            (Blobs::open("memory:").unwrap(), None),
-            (
-                Blobs::open(&format!("file://{}", path.display())).unwrap(),
-                Some(folder),
-            ),
-        ]
-    }
-
-    #[tokio::test]
-    async fn what_is_put_is_got_back_whole_and_in_parts() {
-        for (blobs, _folder) in stores() {
-            let bytes: Bytes = (0..100_000u32).map(|i| (i % 251) as u8).collect();
-            let blob = blobs.put(bytes.clone()).await.unwrap();
-            assert_eq!(blobs.put(bytes.clone()).await.unwrap(), blob);
-            assert_eq!(blobs.get(&blob).await.unwrap(), bytes);
-            let range = BlobRange {
-                blob,
-                offset: 99_000,
-                bytes: 1_000,
-            };
-            let parts = blobs.read(&range).await.unwrap();
-            let parts: Vec<Bytes> = parts.try_collect().await.unwrap();
-            assert_eq!(parts.concat(), bytes[99_000..]);
-            let beyond = BlobRange {
-                bytes: 1_001,
-                ..range
-            };
-            assert!(blobs.read(&beyond).await.is_err());
-            let other = Blob {
-                hash: BlobHash::of(b"?"),
-                bytes: 1,
-            };
-            assert!(matches!(
-                blobs.get(&other).await,
-                Err(FleetError::UnknownBlob { .. })
-            ));
-            assert!(!blobs.have(&other).await.unwrap());
-        }
-    }
-
-    #[tokio::test]
-    async fn pieces_become_a_blob_only_if_they_are_what_was_announced() {
-        for (blobs, _folder) in stores() {
-            let bytes = Bytes::from_static(b"first second");
-            let blob = Blob {
-                hash: BlobHash::of(&bytes),
-                bytes: 12,
-            };
-            let lies = [&b"first secons"[..], b"first sec", b"first second!"];
-            for lie in lies {
-                let mut incoming = blobs.begin(blob).await.unwrap();
-                let pushed = incoming.push(Bytes::from_static(lie)).await;
-                if pushed.is_ok() {
-                    assert!(incoming.finish().await.is_err());
-                } else {
-                    incoming.abort().await;
-                }
-                assert!(!blobs.have(&blob).await.unwrap());
-            }
-            let mut incoming = blobs.begin(blob).await.unwrap();
-            incoming.push(bytes.slice(..5)).await.unwrap();
-            incoming.push(bytes.slice(5..)).await.unwrap();
-            assert_eq!(incoming.finish().await.unwrap(), blob);
-            assert_eq!(blobs.get(&blob).await.unwrap(), bytes);
-            let runtime = tokio::runtime::Handle::current();
-            let store = blobs.clone();
-            let read = tokio::task::spawn_blocking(move || {
-                let mut all = Vec::new();
-                store
-                    .reader(&runtime, blob)
-                    .unwrap()
-                    .read_to_end(&mut all)
-                    .unwrap();
-                all
-            });
-            assert_eq!(read.await.unwrap(), bytes);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_damaged_blob_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::folder(folder.path()).unwrap();
-        let blob = blobs.put(Bytes::from_static(b"true")).await.unwrap();
-        let digits = blob.hash.to_string();
-        let path = folder.path().join(&digits[..2]).join(&digits);
-        std::fs::write(&path, b"lies").unwrap();
-        assert!(matches!(
-            blobs.get(&blob).await,
-            Err(FleetError::BlobDamaged { .. })
-        ));
-    }
 
     #[test]
     fn an_unknown_address_is_refused_with_those_that_work() {

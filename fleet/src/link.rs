@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -102,15 +104,20 @@ impl Address {
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20));
         if encrypted {
+            let unusable = |error: String| FleetError::Settings {
+                why: format!("the authority's certificate cannot be used: {error}"),
+            };
             let config = match &self.authority {
+                // Of a file without any, an authority that nobody has would be made.
+                Some(pem) if CertificateDer::from_pem_slice(pem).is_err() => {
+                    return Err(unusable("there is none in PEM".to_owned()));
+                }
                 Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
                 None => ClientTlsConfig::new().with_webpki_roots(),
             };
             endpoint = endpoint
                 .tls_config(config)
-                .map_err(|error| FleetError::Settings {
-                    why: format!("the authority's certificate cannot be used: {error}"),
-                })?;
+                .map_err(|error| unusable(error.to_string()))?;
         }
         let token = self.token.as_ref().map(|token| {
             let value = MetadataValue::try_from(format!("Bearer {token}"));

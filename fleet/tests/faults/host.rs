@@ -270,7 +270,8 @@ impl Host {
 
     /// Waits for a job, and returns its proof's bytes.
     pub(crate) async fn result(&self, job: JobId) -> Vec<u8> {
-        let patience = Duration::from_secs(120);
+        // A loaded machine is slow, and a stuck job is for ever.
+        let patience = Duration::from_secs(600);
         let client = self.client();
         let waited = tokio::time::timeout(patience, client.wait(job, patience, |_| {}));
         let ended = waited.await.expect("the job is stuck").unwrap();

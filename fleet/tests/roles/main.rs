@@ -318,8 +318,14 @@ async fn two_versions_are_served_side_by_side_and_never_meet() {
     let fleet = Fleet::start_on(store, blobs, &["1", "2"], settings(), "127.0.0.1:0").await;
     let path = file(folder.path(), "input", 1000);
     let jobs = [
-        ("1", fleet.submit_to("1", &path, 100).await),
-        ("2", fleet.submit_to("2", &path, 100).await),
+        (
+            "1",
+            Fleet::submit_by(&fleet.client(), "1", &path, 100).await,
+        ),
+        (
+            "2",
+            Fleet::submit_by(&fleet.client(), "2", &path, 100).await,
+        ),
     ];
     // Without a version, it is for the newest.
     assert_eq!(fleet.submit(&path, 100).await, jobs[1].1);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starkwright_fleet::FleetError;
-use starkwright_fleet::aggregator::{Aggregator, Settings, Submission, Tokens};
+use starkwright_fleet::aggregator::{Aggregator, Settings, Submission, Tls, Tokens};
 use starkwright_fleet::blobs::Blobs;
 use starkwright_fleet::client::Client;
 use starkwright_fleet::link::Address;
@@ -83,11 +83,22 @@ impl Fleet {
         settings: Settings,
         address: &str,
     ) -> Self {
+        Self::start_encrypted(store, blobs, machines, settings, address, None).await
+    }
+
+    pub async fn start_encrypted(
+        store: Arc<dyn JobStore>,
+        blobs: Blobs,
+        machines: Vec<Arc<dyn Machine>>,
+        settings: Settings,
+        address: &str,
+        tls: Option<Tls>,
+    ) -> Self {
         let aggregator = Aggregator::new(store, blobs, machines, settings).unwrap();
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = Arc::clone(&aggregator);
-        let serving = tokio::spawn(async move { served.serve(listener, None).await });
+        let serving = tokio::spawn(async move { served.serve(listener, tls.as_ref()).await });
         Self {
             aggregator,
             address,
@@ -109,12 +120,11 @@ impl Fleet {
 
     /// Uploads a file and submits a job over it, with leaves of so many bytes.
     pub async fn submit(&self, path: &Path, leaf: u64) -> JobId {
-        self.submit_to("", path, leaf).await
+        Self::submit_by(&self.client(), "", path, leaf).await
     }
 
-    /// The same, to the machine of this version.
-    pub async fn submit_to(&self, version: &str, path: &Path, leaf: u64) -> JobId {
-        let client = self.client();
+    /// The same, by this client, to the machine of this version.
+    pub async fn submit_by(client: &Client, version: &str, path: &Path, leaf: u64) -> JobId {
         let blob = client.upload(path, |_| {}).await.unwrap();
         client
             .submit(Submission {

@@ -9,6 +9,7 @@
 
 pub mod fleet;
 pub mod postgres;
+pub mod s3;
 pub mod tiny;
 pub mod toy;
 pub mod watch;

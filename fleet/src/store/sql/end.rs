@@ -61,7 +61,9 @@ pub(super) async fn complete(
     let sql = format!("UPDATE tasks SET missing = missing - 1 WHERE {parents}");
     tx.run("book a proof", sql, values![job.as_str(), task.number])
         .await?;
-    let sql = format!("UPDATE tasks SET state = $3 WHERE {parents} AND missing = 0 AND state = $4");
+    // `+state`: by the index on states SQLite would read every waiting task of the job, at every proof.
+    let sql =
+        format!("UPDATE tasks SET state = $3 WHERE {parents} AND missing = 0 AND +state = $4");
     let woken = values![job.as_str(), task.number, READY, WAITING];
     let ready = tx.run("book a proof", sql, woken).await?;
     let job_done = u64::from(task.number) + 1 == total;

@@ -8,8 +8,9 @@ use crate::store::sql::view::job_state;
 use crate::store::{JobState, Submitted, TaskState};
 use crate::task::{JobId, MachineId, NewJob, TaskSpec};
 
-/// Rows in one statement: databases bound a statement's values, SQLite by 32,766.
-const ROWS: usize = 500;
+/// Values in one statement. Databases bound them, SQLite by 32,766; and it looks each `$N` up among those before it, so that
+/// a statement's time grows with their square.
+const VALUES: usize = 1000;
 
 /// How a machine is written in `tasks`.
 pub(super) fn machine_key(machine: &MachineId) -> String {
@@ -66,26 +67,24 @@ pub(super) async fn submit(
     let sql = "SELECT sequence FROM jobs WHERE id = $1";
     let row = tx.row("queue a job", sql, values![id.as_str()]).await?;
     let sequence = row.as_ref().map_or(Ok(0), |row| int(row, 0))?;
-    let inputs: Vec<Vec<Value>> = new
-        .inputs
-        .iter()
-        .zip(0u32..)
-        .map(|(blob, at)| values![id.as_str(), at, blob.hash.to_string(), blob.bytes])
-        .collect();
+    let inputs = new.inputs.iter().zip(0u32..);
+    let inputs =
+        inputs.map(|(blob, at)| values![id.as_str(), at, blob.hash.to_string(), blob.bytes]);
     insert(tx, "inputs (job, position, hash, bytes)", inputs).await?;
-    for (number, chunk) in new.tasks.chunks(ROWS).enumerate() {
-        let from = number * ROWS;
-        let rows = chunk.iter().enumerate();
-        let rows = rows.map(|(at, task)| task_row(new, &id, sequence, from + at, task));
-        insert(tx, TASK_COLUMNS, rows.collect()).await?;
-        let mut edges = Vec::new();
-        for (at, task) in chunk.iter().enumerate() {
-            for (&child, position) in task.children.iter().zip(0u32..) {
-                edges.push(values![id.as_str(), (from + at) as u64, position, child]);
-            }
+    let tasks = new.tasks.iter().zip(0u32..);
+    let rows = tasks
+        .clone()
+        .map(|(task, number)| task_row(new, &id, sequence, number, task));
+    insert(tx, TASK_COLUMNS, rows).await?;
+    let mut edges = Vec::new();
+    for (task, parent) in tasks {
+        for (&child, position) in task.children.iter().zip(0u32..) {
+            edges.push((parent, position, child));
         }
-        insert(tx, "edges (job, parent, position, child)", edges).await?;
     }
+    let rows = edges.into_iter();
+    let rows = rows.map(|(parent, position, child)| values![id.as_str(), parent, position, child]);
+    insert(tx, "edges (job, parent, position, child)", rows).await?;
     Ok(Submitted::New)
 }
 
@@ -93,7 +92,7 @@ const TASK_COLUMNS: &str = "tasks (job, number, machine, kind, owner, level, idx
     input_offset, input_bytes, payload, memory, work, behind_priority, behind_urgency, first, sequence, missing, live, state, \
     attempts, token, prover, expires, failed_by)";
 
-fn task_row(new: &NewJob, id: &str, sequence: i64, number: usize, task: &TaskSpec) -> Vec<Value> {
+fn task_row(new: &NewJob, id: &str, sequence: i64, number: u32, task: &TaskSpec) -> Vec<Value> {
     let children: BTreeSet<u32> = task.children.iter().copied().collect();
     let state = match children.len() {
         0 => TaskState::Ready,
@@ -103,7 +102,7 @@ fn task_row(new: &NewJob, id: &str, sequence: i64, number: usize, task: &TaskSpe
     let clamp = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     values![
         id,
-        number as u64,
+        number,
         machine_key(&new.machine),
         task.kind.as_str(),
         task.place.owner,
@@ -133,20 +132,23 @@ fn task_row(new: &NewJob, id: &str, sequence: i64, number: usize, task: &TaskSpe
     ]
 }
 
-/// Inserts rows of equal length, many at a time.
-async fn insert(tx: &mut Tx<'_>, into: &str, rows: Vec<Vec<Value>>) -> Result<(), FleetError> {
-    for chunk in rows.chunks(ROWS) {
-        let mut sql = format!("INSERT INTO {into} VALUES ");
-        let mut at = 0;
-        for (number, row) in chunk.iter().enumerate() {
-            sql.push_str(if number == 0 { "(" } else { ", (" });
-            for column in 0..row.len() {
-                at += 1;
-                sql.push_str(&format!("{}${at}", if column == 0 { "" } else { ", " }));
-            }
-            sql.push(')');
-        }
-        tx.run("queue tasks", sql, chunk.concat()).await?;
+/// Inserts rows of equal length, many in one statement.
+async fn insert(
+    tx: &mut Tx<'_>,
+    into: &str,
+    mut rows: impl Iterator<Item = Vec<Value>> + Send,
+) -> Result<(), FleetError> {
+    while let Some(mut values) = rows.next() {
+        let columns = values.len();
+        let more = (VALUES / columns).saturating_sub(1);
+        values.extend(rows.by_ref().take(more).flatten());
+        let row = |from: usize| {
+            let names: Vec<String> = (1..=columns).map(|at| format!("${}", from + at)).collect();
+            format!("({})", names.join(", "))
+        };
+        let all: Vec<String> = (0..values.len()).step_by(columns).map(row).collect();
+        let sql = format!("INSERT INTO {into} VALUES {}", all.join(", "));
+        tx.run("queue tasks", sql, values).await?;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Limits, Proof,
@@ -55,6 +55,9 @@ pub async fn open_store(url: &str, limits: Limits) -> Result<Arc<dyn JobStore>, 
 pub struct SqlStore {
     limits: Limits,
     database: Database,
+    /// Proofs that are booked at a time. A job's are booked one after the other: those that wait for its lock hold no
+    /// connection, which claims and heartbeats need.
+    booking: Semaphore,
 }
 
 impl SqlStore {
@@ -110,7 +113,14 @@ impl SqlStore {
             database.writer = Some(writer);
         }
         database.write(|tx| Box::pin(migrate(tx))).await?;
-        Ok(Self { limits, database })
+        Ok(Self {
+            limits,
+            database,
+            booking: Semaphore::new(match dialect {
+                Dialect::Sqlite => Semaphore::MAX_PERMITS,
+                Dialect::Postgres => 3,
+            }),
+        })
     }
 
     /// Stops the database's clock, as this store sees it, at so many milliseconds since 1970: for tests.
@@ -256,6 +266,8 @@ impl JobStore for SqlStore {
 
     async fn complete(&self, task: TaskId, proof: &Proof) -> Result<Completed, FleetError> {
         let proof = proof.clone();
+        // The semaphore is never closed.
+        let _turn = self.booking.acquire().await.ok();
         within!(self.write, |tx, proof| end::complete(tx, task, &proof))
     }
 
