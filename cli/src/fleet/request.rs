@@ -195,8 +195,8 @@ struct Fetched {
 }
 
 pub(crate) fn fetch(args: &FetchArgs) -> Result<u8, Failure> {
-    let id = id(&args.id)?;
-    let fetched = with_client(&args.link, async |client| {
+    let id = id(&args.job.id)?;
+    let fetched = with_client(&args.job.link, async |client| {
         let job = client.job(id).await?;
         match job.state {
             JobState::Done => Ok(client.fetch(id, &args.output).await?),
@@ -214,7 +214,7 @@ pub(crate) fn fetch(args: &FetchArgs) -> Result<u8, Failure> {
             }),
         }
     })?;
-    if args.json {
+    if args.job.json {
         output::json(&Fetched {
             id,
             output: args.output.display().to_string(),
