@@ -45,8 +45,9 @@ fn a_scenario_is_simulated_with_other_numbers_of_provers_too() {
             (provers, point["delay"]["max_s"].as_f64().unwrap())
         })
         .collect();
-    // Two provers: leaves two and two, two joins at once, a join, a wrap. Four: all leaves at once.
-    assert_eq!(longest, [(1, 12.0), (2, 7.0), (4, 5.0)]);
+    // Two provers: two leaves, a join beside the third leaf and the last leaf after it, a join, a join, a wrap. Four: all
+    // leaves at once.
+    assert_eq!(longest, [(1, 12.0), (2, 8.0), (4, 5.0)]);
 
     let said = bench.run(&simulate);
     let said = String::from_utf8(said.stdout).unwrap();
