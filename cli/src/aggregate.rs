@@ -13,45 +13,27 @@ use starkwright_aggregator::aggregate::{
 };
 use starkwright_hal::Backend;
 use starkwright_prover::keccak_file::Val;
-use starkwright_prover::security::Bits;
 
 use crate::args::AggregateArgs;
 use crate::config;
 use crate::device::{OnDevice, with_device};
 use crate::exit::{DONE, Failure};
 use crate::interrupt;
-use crate::memory;
-use crate::output::{self, bytes, digits};
+use crate::proven::Proven;
 
-/// The object that `--json` prints.
+/// What is counted, as `--json` prints it.
 #[derive(Debug, Serialize)]
-struct Aggregated {
-    first: u64,
-    count: u64,
-    old: String,
-    new: String,
-    list: String,
+struct Counts {
     segments: u64,
     steps: u64,
     resumed_steps: u64,
-    backend: String,
-    profile: String,
-    security_bits: f64,
-    security_binding_term: &'static str,
-    security_scope: &'static str,
-    zero_knowledge: bool,
-    proof_bytes: u64,
-    prove_s: f64,
-    peak_host_bytes: Option<u64>,
-    valid: bool,
-    complete: bool,
 }
 
 pub(crate) fn run(args: &AggregateArgs) -> Result<u8, Failure> {
-    let config = config::device(&args.config, args.backend.as_deref())?;
+    let config = config::device(&args.config, args.on.backend.as_deref())?;
     let options = AggregateOptions {
-        first: args.first,
-        old: config::elements("accumulator", &args.old)?.map(Val::from_u32),
+        first: args.range.first,
+        old: config::elements("accumulator", &args.range.old)?.map(Val::from_u32),
         context: config::context(&args.context)?,
         workers: usize::from(args.workers),
         resume: args.resume,
@@ -70,7 +52,25 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<u8, Failure> {
     let report = with_device(&config, job)?;
     bar.bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    print(&report?, seconds, &config.backend.to_string(), args.json)?;
+    let report = report?;
+    Proven {
+        statement: &report.statement,
+        profile: report.profile,
+        security: &report.security,
+        proof_bytes: report.proof_bytes,
+        backend: config.backend.to_string(),
+        seconds,
+        line: format!(
+            "segments  {} in {} files, {} steps ({} resumed)",
+            report.segments, report.statement.count, report.steps, report.resumed
+        ),
+        counts: Counts {
+            segments: report.segments,
+            steps: report.steps,
+            resumed_steps: report.resumed,
+        },
+    }
+    .print(args.json)?;
     Ok(DONE)
 }
 
@@ -120,50 +120,4 @@ impl Progress for Bar {
             Ok(())
         }
     }
-}
-
-fn print(report: &AggregateReport, seconds: f64, backend: &str, json: bool) -> Result<(), Failure> {
-    let statement = &report.statement;
-    if json {
-        return output::json(&Aggregated {
-            first: statement.first_index,
-            count: statement.count,
-            old: digits(&statement.begin),
-            new: digits(&statement.end),
-            list: digits(&statement.list),
-            segments: report.segments,
-            steps: report.steps,
-            resumed_steps: report.resumed,
-            backend: backend.to_owned(),
-            profile: report.profile.to_string(),
-            security_bits: report.security.bits,
-            security_binding_term: report.security.binding_term,
-            security_scope: report.profile.scope(),
-            zero_knowledge: false,
-            proof_bytes: report.proof_bytes,
-            prove_s: seconds,
-            peak_host_bytes: memory::peak_bytes(),
-            valid: true,
-            complete: true,
-        });
-    }
-    output::range(statement);
-    println!(
-        "segments  {} in {} files, {} steps ({} resumed)",
-        report.segments, statement.count, report.steps, report.resumed
-    );
-    println!(
-        "security  {} ({} bits for {}, limited by {}), not zero-knowledge",
-        report.profile,
-        Bits(report.security.bits),
-        report.profile.scope(),
-        report.security.binding_term
-    );
-    println!("proof     {}", bytes(report.proof_bytes));
-    println!("time      {seconds:.2} s");
-    println!(
-        "memory    {} host peak",
-        memory::peak_bytes().map_or_else(|| "unknown".to_owned(), bytes)
-    );
-    Ok(())
 }

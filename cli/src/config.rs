@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use starkwright_hal::DeviceConfig;
+use starkwright_prover::machine::keccak::SegmentShape;
 
 use crate::args::ConfigArgs;
 use crate::exit::Failure;
@@ -99,6 +100,18 @@ fn read(path: &Path) -> Result<File, Failure> {
     }
     let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     toml::from_str(&text).map_err(|error| failed(error.to_string()))
+}
+
+/// The segments with this many blocks when full.
+pub(crate) fn shape(blocks: usize) -> Result<SegmentShape, Failure> {
+    SegmentShape::from_capacity(blocks).ok_or_else(|| {
+        let listed = SegmentShape::all().map(|shape| shape.capacity().to_string());
+        let listed: Vec<String> = listed.collect();
+        Failure::usage(format!(
+            "--segment-blocks {blocks}: choose one of {}",
+            listed.join(", ")
+        ))
+    })
 }
 
 /// A context from hexadecimal digits: eight field elements of 32 bits, most significant first.

@@ -26,6 +26,7 @@ mod interrupt;
 mod memory;
 mod output;
 mod prove;
+mod proven;
 mod verify;
 mod wrap;
 

@@ -4,6 +4,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use p3_field::PrimeField32;
 use serde::Serialize;
 use starkwright_aggregator::statement::{Digest, TreeStatement};
+use starkwright_prover::profile::Profile;
+use starkwright_prover::security::{Bits, Security};
 
 use crate::exit::Failure;
 
@@ -37,6 +39,16 @@ pub(crate) fn range(statement: &TreeStatement) {
     );
     println!("old       {}", digits(&statement.begin));
     println!("new       {}", digits(&statement.end));
+}
+
+/// How safe a proof is.
+pub(crate) fn security(profile: Profile, security: &Security) {
+    println!(
+        "security  {profile} ({} bits for {}, limited by {}), not zero-knowledge",
+        Bits(security.bits),
+        profile.scope(),
+        security.binding_term
+    );
 }
 
 /// A sign of life on standard error while something runs whose steps are not counted; none where that is no terminal.

@@ -11,7 +11,6 @@ use starkwright_prover::ProverError;
 use starkwright_prover::keccak_file::{
     self, Estimate, Interrupted, Progress, ProveOptions, ProveReport, Val,
 };
-use starkwright_prover::machine::keccak::SegmentShape;
 use starkwright_prover::phases::PhaseSeconds;
 use starkwright_prover::profile::Profile;
 use starkwright_prover::security::{Bits, Security};
@@ -66,24 +65,14 @@ fn keccak(args: &KeccakArgs) -> Result<u8, Failure> {
     if let Some(provers) = args.provers {
         return crate::fleet::prove(args, provers);
     }
-    let config = config::device(&args.config, args.backend.as_deref())?;
-    let shape = SegmentShape::from_capacity(args.segment_blocks).ok_or_else(|| {
-        let listed: Vec<String> = SegmentShape::all()
-            .map(|shape| shape.capacity().to_string())
-            .collect();
-        Failure::usage(format!(
-            "--segment-blocks {}: choose one of {}",
-            args.segment_blocks,
-            listed.join(", ")
-        ))
-    })?;
+    let config = config::device(&args.config, args.on.backend.as_deref())?;
     let options = ProveOptions {
-        profile: args.profile,
-        context: config::context(&args.context)?,
-        shape,
+        profile: args.proof.profile,
+        context: config::context(&args.proof.context)?,
+        shape: config::shape(args.proof.segment_blocks)?,
         resume: args.resume,
     };
-    let mut bar = Bar::new(args.json, args.profile)?;
+    let mut bar = Bar::new(args.json, args.proof.profile)?;
     let job = Job {
         input: &args.input,
         output: &args.output,
@@ -207,13 +196,7 @@ fn print(report: &ProveReport, backend: &str, json: bool) -> Result<(), Failure>
         "device    {} ({})",
         report.device.name, report.device.driver
     );
-    println!(
-        "security  {} ({} bits for {}, limited by {}), not zero-knowledge",
-        report.profile,
-        Bits(report.security.bits),
-        report.profile.scope(),
-        report.security.binding_term
-    );
+    output::security(report.profile, &report.security);
     println!("proof     {}", bytes(report.proof_bytes));
     println!("time      {:.2} s", report.seconds);
     for (phase, seconds) in &report.phases {

@@ -36,7 +36,7 @@ struct Wrapped {
 }
 
 pub(crate) fn run(args: &WrapArgs) -> Result<u8, Failure> {
-    let config = config::device(&args.config, args.backend.as_deref())?;
+    let config = config::device(&args.config, args.on.backend.as_deref())?;
     let stop = interrupt::watch("after the step that is running")?;
     let bar = output::spinner("sealing and wrapping", args.json);
     let start = Instant::now();

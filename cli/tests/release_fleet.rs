@@ -4,114 +4,15 @@
 mod workbench;
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Output;
 
 use serde_json::Value;
-use workbench::{Bench, QUICK};
-
-/// A role that is killed with its test.
-struct Role(Child);
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A port of this host that nobody listens on.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-struct Fleet {
-    bench: Bench,
-    address: String,
-}
-
-impl Fleet {
-    fn new() -> Self {
-        Self {
-            bench: Bench::new(),
-            address: format!("127.0.0.1:{}", free_port()),
-        }
-    }
-
-    fn role(&self, args: &[&str], log: &str) -> Role {
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.bench.path(log))
-            .unwrap();
-        let mut command = self.bench.command();
-        command.args(args).stdout(Stdio::null()).stderr(log);
-        Role(command.spawn().unwrap())
-    }
-
-    /// Listening, with leases of three seconds.
-    fn aggregator(&self) -> Role {
-        let role = self.role(
-            &["aggregator", "--listen", &self.address, "--lease", "3"],
-            "aggregator.log",
-        );
-        let start = Instant::now();
-        while std::net::TcpStream::connect(&self.address).is_err() {
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "it does not listen"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        role
-    }
-
-    fn prover(&self, name: &str) -> Role {
-        self.role(
-            &["prover", "--connect", &self.address, "--name", name],
-            "prover.log",
-        )
-    }
-
-    /// A request, as a user makes it.
-    fn ask(&self, args: &[&str]) -> Output {
-        let output = self
-            .bench
-            .command()
-            .args(args)
-            .args(["--connect", &self.address])
-            .output();
-        output.unwrap()
-    }
-
-    fn job(&self, id: &str) -> Value {
-        let output = self.ask(&["status", id, "--json"]);
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    /// Waits until so many tasks of a job are done.
-    fn wait_for(&self, id: &str, done: u64) {
-        let start = Instant::now();
-        while self.job(id)["tasks"]["done"].as_u64().unwrap() < done {
-            assert!(
-                start.elapsed() < Duration::from_secs(240),
-                "{}",
-                self.job(id)
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-}
+use workbench::fleet::{Fleet, free_address};
+use workbench::{Bench, QUICK, code};
 
 fn text(output: &[u8]) -> String {
     String::from_utf8_lossy(output).into_owned()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
 }
 
 /// Every kind of task; a prover and the aggregator killed in the middle; the bytes are those of a run without a fleet.
@@ -124,7 +25,7 @@ fn files_become_one_wrap_whoever_is_killed() {
         .zip(&files)
         .map(|(name, bytes)| fleet.bench.file(name, bytes))
         .collect();
-    let aggregator = fleet.aggregator();
+    let aggregator = fleet.aggregator(&[]);
     let submit = [
         &["submit", "keccak", "-i", "a.bin", "-i", "b.bin"][..],
         &QUICK,
@@ -142,7 +43,7 @@ fn files_become_one_wrap_whoever_is_killed() {
     let _second = fleet.prover("second");
     fleet.wait_for(&id, 5);
     drop(aggregator);
-    let _aggregator = fleet.aggregator();
+    let _aggregator = fleet.aggregator(&[]);
     let waited = fleet.ask(&["status", &id, "--wait", "--json"]);
     assert_eq!(code(&waited), 0, "{}", text(&waited.stderr));
     let job: Value = serde_json::from_slice(&waited.stdout).unwrap();
@@ -295,7 +196,7 @@ fn bad_requests_say_what_to_do() {
         2,
         "--insecure",
     );
-    let _aggregator = fleet.aggregator();
+    let _aggregator = fleet.aggregator(&[]);
     let unknown = "00112233445566778899aabbccddeeff";
     for args in [
         &["status", unknown][..],
@@ -331,4 +232,59 @@ fn bad_requests_say_what_to_do() {
     says(&fleet.ask(&["fetch", &id, "-o", "x"]), 5, "cancelled");
     assert_eq!(code(&fleet.ask(&["retry", &id])), 0);
     says(&fleet.ask(&["retry", &id]), 6, "is open");
+}
+
+/// Tokens, the cap, a file that changes, an address where somebody else answers: each says what to do.
+#[test]
+fn closed_doors_and_a_full_queue_say_what_to_do() {
+    let fleet = Fleet::new();
+    let page = free_address();
+    fleet.bench.file("submit.token", b"one");
+    fleet.bench.file("prover.token", b"other");
+    fleet.bench.file("a.bin", b"a");
+    let doors = [
+        "--submit-token-file",
+        "submit.token",
+        "--prover-token-file",
+        "prover.token",
+    ];
+    let _aggregator =
+        fleet.aggregator(&[&doors[..], &["--max-open", "3", "--page", &page]].concat());
+    let says = |args: &[&str], wanted: i32, what: &str| {
+        let output = fleet.bench.run(args);
+        let error = text(&output.stderr);
+        assert_eq!(code(&output), wanted, "{args:?}: {error}");
+        assert!(error.contains(what), "{args:?}: {error}");
+    };
+    let to = ["--connect", &fleet.address];
+    let submitter = [&to[..], &["--token-file", "submit.token"]].concat();
+    let prover = [&to[..], &["--token-file", "prover.token"]].concat();
+    says(&[&["status"], &to[..]].concat(), 6, "STARKWRIGHT_TOKEN");
+    says(&[&["status"], &prover[..]].concat(), 6, "--token-file");
+    let misled = [&["prover", "--patience", "1"], &submitter[..]].concat();
+    says(&misled, 6, "--token-file");
+    assert_eq!(
+        code(&fleet.bench.run(&[&["status"], &submitter[..]].concat())),
+        0
+    );
+
+    let submit = |file| {
+        let submit = ["submit", "keccak", "-i", file];
+        [&submit[..], &QUICK, &submitter].concat()
+    };
+    says(&submit("a.bin"), 6, "submit again later");
+    // Other bytes whenever it is read.
+    says(
+        &submit("/proc/sys/kernel/random/uuid"),
+        2,
+        "changed while it was read; submit it again",
+    );
+
+    says(&["status", "--connect", "nowhere"], 2, "write HOST:PORT");
+    says(&["status", "--connect", "ftp://x:1"], 2, "http://");
+    says(
+        &["status", "--connect", &page],
+        6,
+        "is it an aggregator of this version?",
+    );
 }

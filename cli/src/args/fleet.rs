@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use starkwright_prover::profile::Profile;
 
-use super::ConfigArgs;
+use super::{BackendArgs, ConfigArgs, ProofArgs, RangeArgs};
 
 /// How to reach an aggregator.
 #[derive(Debug, Args)]
@@ -82,9 +81,8 @@ pub(crate) struct AggregatorArgs {
 pub(crate) struct ProverArgs {
     #[command(flatten)]
     pub(crate) link: LinkArgs,
-    /// Device: cpu, opencl, opencl:NAME (a part of its name, or its index), shadow:DEVICE, fallback:DEVICE.
-    #[arg(long, value_name = "SEL", env = "STARKWRIGHT_BACKEND")]
-    pub(crate) backend: Option<String>,
+    #[command(flatten)]
+    pub(crate) on: BackendArgs,
     /// Tasks done at a time on the device [default: 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) provers_per_device: Option<u16>,
@@ -125,21 +123,10 @@ pub(crate) struct SubmitKeccakArgs {
     /// The files, in order.
     #[arg(short, long, value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) input: Vec<PathBuf>,
-    /// Security profile: proven100 or conjectured100.
-    #[arg(long, value_name = "P", default_value_t = Profile::Proven100)]
-    pub(crate) profile: Profile,
-    /// Blocks of 136 bytes in a full segment: 85, 341, 1365 or 5461.
-    #[arg(long, value_name = "N", default_value_t = 1365)]
-    pub(crate) segment_blocks: usize,
-    /// Context bound into the proof: up to 64 hexadecimal digits.
-    #[arg(long, value_name = "HEX", default_value = "0")]
-    pub(crate) context: String,
-    /// Index of the first file's item.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) first: u64,
-    /// The accumulator before it: up to 64 hexadecimal digits, as `verify` prints it.
-    #[arg(long, value_name = "HEX", default_value = "0")]
-    pub(crate) old: String,
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
     /// The chain of ranges that the job belongs to.
     #[arg(long, value_name = "NAME", default_value = "")]
     pub(crate) stream: String,
@@ -180,20 +167,14 @@ pub(crate) struct StatusArgs {
 /// What `fetch` takes.
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
-    /// The job.
-    #[arg(value_name = "ID")]
-    pub(crate) id: String,
     /// The file to write; it appears only when it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
-    pub(crate) link: LinkArgs,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) job: JobArgs,
 }
 
-/// What `cancel` and `retry` take.
+/// Which job is meant: what `cancel` and `retry` take.
 #[derive(Debug, Args)]
 pub(crate) struct JobArgs {
     /// The job.

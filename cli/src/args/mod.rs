@@ -14,8 +14,10 @@ macro_rules! exit_codes {
     };
 }
 
+mod flags;
 mod fleet;
 
+pub(crate) use flags::{BackendArgs, ConfigArgs, ProofArgs, RangeArgs};
 pub(crate) use fleet::{
     AggregatorArgs, FetchArgs, ForecastArgs, JobArgs, LinkArgs, PlanArgs, ProverArgs, ProversArgs,
     SimulateArgs, StatusArgs, SubmitArgs, SubmitKeccakArgs, Submitted,
@@ -148,14 +150,6 @@ pub(crate) struct DevicesArgs {
     pub(crate) config: ConfigArgs,
 }
 
-/// Where settings come from when no flag gives them.
-#[derive(Debug, Args)]
-pub(crate) struct ConfigArgs {
-    /// Settings file; starkwright.toml of this folder where it exists.
-    #[arg(long, value_name = "FILE", env = "STARKWRIGHT_CONFIG")]
-    pub(crate) config: Option<PathBuf>,
-}
-
 /// What `prove` takes.
 #[derive(Debug, Args)]
 pub(crate) struct ProveArgs {
@@ -182,18 +176,10 @@ pub(crate) struct KeccakArgs {
     /// The proof file to write; it appears only when it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Device: cpu, opencl, opencl:NAME (a part of its name, or its index), shadow:DEVICE, fallback:DEVICE.
-    #[arg(long, value_name = "SEL", env = "STARKWRIGHT_BACKEND")]
-    pub(crate) backend: Option<String>,
-    /// Security profile: proven100 or conjectured100.
-    #[arg(long, value_name = "P", default_value_t = Profile::Proven100)]
-    pub(crate) profile: Profile,
-    /// Context bound into the proof: up to 64 hexadecimal digits, eight 32-bit field elements, most significant first.
-    #[arg(long, value_name = "HEX", default_value = "0")]
-    pub(crate) context: String,
-    /// Blocks of 136 bytes in a full segment: 85, 341, 1365 or 5461.
-    #[arg(long, value_name = "N", default_value_t = 1365)]
-    pub(crate) segment_blocks: usize,
+    #[command(flatten)]
+    pub(crate) on: BackendArgs,
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
     /// Go on where an interrupted run stopped.
     #[arg(long)]
     pub(crate) resume: bool,
@@ -236,15 +222,10 @@ pub(crate) struct AggregateArgs {
     /// The aggregated file to write; it appears only when it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Device: cpu, opencl, opencl:NAME (a part of its name, or its index), shadow:DEVICE, fallback:DEVICE.
-    #[arg(long, value_name = "SEL", env = "STARKWRIGHT_BACKEND")]
-    pub(crate) backend: Option<String>,
-    /// Index of the first file's item.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) first: u64,
-    /// The accumulator before it: up to 64 hexadecimal digits, as `verify` prints it.
-    #[arg(long, value_name = "HEX", default_value = "0")]
-    pub(crate) old: String,
+    #[command(flatten)]
+    pub(crate) on: BackendArgs,
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
     /// Context expected of every proof: up to 64 hexadecimal digits.
     #[arg(long, value_name = "HEX", default_value = "0")]
     pub(crate) context: String,
@@ -270,9 +251,8 @@ pub(crate) struct WrapArgs {
     /// The wrap to write; it appears only when it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Device: cpu, opencl, opencl:NAME (a part of its name, or its index), shadow:DEVICE, fallback:DEVICE.
-    #[arg(long, value_name = "SEL", env = "STARKWRIGHT_BACKEND")]
-    pub(crate) backend: Option<String>,
+    #[command(flatten)]
+    pub(crate) on: BackendArgs,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
-use starkwright_aggregator::aggregate::{VerifyOptions, VerifyReport, verify};
+use starkwright_aggregator::aggregate::{VerifyOptions, verify};
 use starkwright_fleet::blobs::Blobs;
-use starkwright_fleet::keccak::{KeccakJob, KeccakMachine};
+use starkwright_fleet::keccak::KeccakMachine;
 use starkwright_fleet::private::{PrivateJob, PrivateWatch, prove_privately};
 use starkwright_fleet::prover::Activity;
 use starkwright_fleet::store::{JobView, Limits, open_store};
-use starkwright_prover::security::Bits;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 
@@ -25,42 +24,20 @@ use crate::config;
 use crate::device::with_device;
 use crate::exit::{DONE, Failure};
 use crate::interrupt;
-use crate::memory;
-use crate::output::{self, digits};
+use crate::proven::Proven;
 
-/// The object that `--json` prints.
+/// What is counted, as `--json` prints it.
 #[derive(Debug, Serialize)]
-struct Proved {
-    first: u64,
-    count: u64,
-    old: String,
-    new: String,
+struct Counts {
     tasks: u64,
     provers: u16,
-    backend: String,
-    profile: String,
-    security_bits: f64,
-    security_binding_term: &'static str,
-    security_scope: &'static str,
-    zero_knowledge: bool,
-    proof_bytes: u64,
-    prove_s: f64,
-    peak_host_bytes: Option<u64>,
-    valid: bool,
-    complete: bool,
 }
 
 /// Proves the file with `provers` provers of a private fleet.
 pub(crate) fn prove(args: &KeccakArgs, provers: u16) -> Result<u8, Failure> {
-    let device = config::device(&args.config, args.backend.as_deref())?;
-    let context = config::context(&args.context)?;
-    let job = KeccakJob {
-        profile: args.profile,
-        segment_blocks: args.segment_blocks,
-        context,
-        first: 0,
-        old: [0; 8],
-    };
+    let device = config::device(&args.config, args.on.backend.as_deref())?;
+    let job = settings::keccak_job(&args.proof, 0, "0")?;
+    let context = job.context;
     let refused = |error: &dyn std::fmt::Display| Failure::usage(error.to_string());
     let payload = job.to_payload().map_err(|error| refused(&error))?;
     let machine = KeccakMachine::new().map_err(|error| refused(&error))?;
@@ -93,21 +70,27 @@ pub(crate) fn prove(args: &KeccakArgs, provers: u16) -> Result<u8, Failure> {
     let job = job?;
     let seconds = start.elapsed().as_secs_f64();
     let options = VerifyOptions {
-        least: args.profile,
+        least: args.proof.profile,
         context,
         inputs: std::slice::from_ref(&args.input),
     };
     let report = verify(&args.output, &options)?;
     // What stays behind costs space and nothing else.
     let _ = std::fs::remove_dir_all(&folder);
-    print(
-        args,
-        provers,
-        &device.backend.to_string(),
-        &job,
-        &report,
+    Proven {
+        statement: &report.statement,
+        profile: report.profile,
+        security: &report.security,
+        proof_bytes: report.proof_bytes,
+        backend: device.backend.to_string(),
         seconds,
-    )?;
+        line: format!("tasks     {} by {provers} provers", job.tasks.all()),
+        counts: Counts {
+            tasks: job.tasks.all(),
+            provers,
+        },
+    }
+    .print(args.json)?;
     Ok(DONE)
 }
 
@@ -195,52 +178,4 @@ impl PrivateWatch for Bars {
         self.job.set_length(job.tasks.all());
         self.job.set_position(job.tasks.done);
     }
-}
-
-fn print(
-    args: &KeccakArgs,
-    provers: u16,
-    backend: &str,
-    job: &JobView,
-    report: &VerifyReport,
-    seconds: f64,
-) -> Result<(), Failure> {
-    let statement = &report.statement;
-    if args.json {
-        return output::json(&Proved {
-            first: statement.first_index,
-            count: statement.count,
-            old: digits(&statement.begin),
-            new: digits(&statement.end),
-            tasks: job.tasks.all(),
-            provers,
-            backend: backend.to_owned(),
-            profile: report.profile.to_string(),
-            security_bits: report.security.bits,
-            security_binding_term: report.security.binding_term,
-            security_scope: report.profile.scope(),
-            zero_knowledge: false,
-            proof_bytes: report.proof_bytes,
-            prove_s: seconds,
-            peak_host_bytes: memory::peak_bytes(),
-            valid: true,
-            complete: true,
-        });
-    }
-    output::range(statement);
-    println!("tasks     {} by {provers} provers", job.tasks.all());
-    println!(
-        "security  {} ({} bits for {}, limited by {}), not zero-knowledge",
-        report.profile,
-        Bits(report.security.bits),
-        report.profile.scope(),
-        report.security.binding_term
-    );
-    println!("proof     {}", output::bytes(report.proof_bytes));
-    println!("time      {seconds:.2} s");
-    println!(
-        "memory    {} host peak",
-        memory::peak_bytes().map_or_else(|| "unknown".to_owned(), output::bytes)
-    );
-    Ok(())
 }

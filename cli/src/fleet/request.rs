@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use starkwright_fleet::client::Client;
+use starkwright_fleet::protocol::wire::GetForecastReply;
 use starkwright_fleet::store::{JobState, JobView};
 use starkwright_fleet::task::JobId;
 
@@ -34,62 +35,130 @@ const fn code(state: JobState) -> u8 {
     }
 }
 
-pub(crate) fn status(args: &StatusArgs) -> Result<u8, Failure> {
-    let Some(text) = &args.id else {
-        let jobs = with_client(&args.link, async |client| {
-            Ok(client.jobs(None, args.limit).await?)
-        })?;
-        if args.json {
-            output::json(&jobs)?;
-        } else {
-            jobs.iter().for_each(line);
-        }
-        return Ok(DONE);
-    };
-    let id = id(text)?;
-    let job = with_client(&args.link, async |client| {
-        if !args.wait {
-            return Ok(client.job(id).await?);
-        }
-        let bar = if args.json {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new(0)
-        };
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {elapsed} elapsed, {msg}")
-        {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(500));
-        let job = client
-            .wait(id, Duration::from_secs(600), |job| {
-                bar.set_length(job.tasks.all());
-                bar.set_position(job.tasks.done);
-                bar.set_message(format!("{} running", job.tasks.leased));
-            })
-            .await?;
-        bar.finish_and_clear();
-        Ok(job)
-    })?;
-    if args.json {
-        output::json(&job)?;
-    } else {
-        describe(&job);
-    }
-    Ok(code(job.state))
+/// A job, and when it will be done: what `status --json` prints.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    job: JobView,
+    /// Seconds from now, where that can be said.
+    eta_s: Option<f64>,
 }
 
-fn line(job: &JobView) {
+/// When open jobs will be done; none where no job is open. Jobs are shown without it where there is none.
+async fn foresee(client: &Client, jobs: &[JobView]) -> Option<GetForecastReply> {
+    if jobs.iter().any(|job| job.state == JobState::Open) {
+        client.forecast().await.ok()
+    } else {
+        None
+    }
+}
+
+fn shown(job: JobView, forecast: Option<&GetForecastReply>) -> Shown {
+    let id = job.id.to_string();
+    let mut known = forecast.into_iter().flat_map(|forecast| &forecast.jobs);
+    let eta_s = known.find(|known| known.job == id).map(|known| known.eta_s);
+    Shown { job, eta_s }
+}
+
+pub(crate) fn status(args: &StatusArgs) -> Result<u8, Failure> {
+    match &args.id {
+        Some(text) => one(id(text)?, args),
+        None => list(args),
+    }
+}
+
+fn list(args: &StatusArgs) -> Result<u8, Failure> {
+    let jobs = with_client(&args.link, async |client| {
+        let jobs = client.jobs(None, args.limit).await?;
+        let forecast = foresee(&client, &jobs).await;
+        let jobs = jobs.into_iter().map(|job| shown(job, forecast.as_ref()));
+        Ok(jobs.collect::<Vec<_>>())
+    })?;
+    if args.json {
+        output::json(&jobs)?;
+    } else {
+        jobs.iter().for_each(line);
+    }
+    Ok(DONE)
+}
+
+fn one(id: JobId, args: &StatusArgs) -> Result<u8, Failure> {
+    let (job, forecast) = with_client(&args.link, async |client| {
+        let job = if args.wait {
+            wait(&client, id, args.json).await?
+        } else {
+            client.job(id).await?
+        };
+        let forecast = foresee(&client, std::slice::from_ref(&job)).await;
+        Ok((job, forecast))
+    })?;
+    let shown = shown(job, forecast.as_ref());
+    if args.json {
+        output::json(&shown)?;
+    } else {
+        describe(&shown.job);
+        if let Some(forecast) = &forecast {
+            println!("forecast  {}", when(shown.eta_s, forecast));
+        }
+    }
+    Ok(code(shown.job.state))
+}
+
+/// Waits until the job is no longer open, with a bar on standard error where that is a terminal.
+async fn wait(client: &Client, id: JobId, quiet: bool) -> Result<JobView, Failure> {
+    let bar = if quiet {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(0)
+    };
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {elapsed} elapsed, {msg}")
+    {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    let job = client
+        .wait(id, Duration::from_secs(600), |job| {
+            bar.set_length(job.tasks.all());
+            bar.set_position(job.tasks.done);
+            bar.set_message(format!("{} running", job.tasks.leased));
+        })
+        .await?;
+    bar.finish_and_clear();
+    Ok(job)
+}
+
+/// When an open job will be done, or why nobody knows.
+fn when(eta_s: Option<f64>, forecast: &GetForecastReply) -> String {
+    match eta_s {
+        Some(eta_s) if forecast.rough => {
+            format!("done in {eta_s:.0} s at the earliest: too many tasks to simulate each")
+        }
+        Some(eta_s) => format!("done in about {eta_s:.0} s"),
+        None if forecast.provers == 0 => "no forecast: no prover works".to_owned(),
+        None if !forecast.unmeasured.is_empty() => format!(
+            "no forecast yet: nobody was measured at {}",
+            forecast.unmeasured.join(", ")
+        ),
+        None => "no forecast yet: it is new, or no prover that works can do all of it".to_owned(),
+    }
+}
+
+fn line(shown: &Shown) {
+    let job = &shown.job;
+    let eta = shown
+        .eta_s
+        .map(|eta_s| format!("  done in about {eta_s:.0} s"));
     println!(
-        "{}  {:9}  {:>6}/{:<6}  items {}..{}  {}",
+        "{}  {:9}  {:>6}/{:<6}  items {}..{}  {}{}",
         job.id,
         job.state.name(),
         job.tasks.done,
         job.tasks.all(),
         job.first,
         job.first.saturating_add(job.count),
-        job.machine.name
+        job.machine.name,
+        eta.unwrap_or_default()
     );
 }
 
@@ -126,8 +195,8 @@ struct Fetched {
 }
 
 pub(crate) fn fetch(args: &FetchArgs) -> Result<u8, Failure> {
-    let id = id(&args.id)?;
-    let fetched = with_client(&args.link, async |client| {
+    let id = id(&args.job.id)?;
+    let fetched = with_client(&args.job.link, async |client| {
         let job = client.job(id).await?;
         match job.state {
             JobState::Done => Ok(client.fetch(id, &args.output).await?),
@@ -145,7 +214,7 @@ pub(crate) fn fetch(args: &FetchArgs) -> Result<u8, Failure> {
             }),
         }
     })?;
-    if args.json {
+    if args.job.json {
         output::json(&Fetched {
             id,
             output: args.output.display().to_string(),

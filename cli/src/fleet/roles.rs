@@ -281,7 +281,7 @@ struct Worked {
 }
 
 pub(crate) fn prover(args: &ProverArgs) -> Result<u8, Failure> {
-    let device = config::device(&args.link.config, args.backend.as_deref())?;
+    let device = config::device(&args.link.config, args.on.backend.as_deref())?;
     let config = config::file(&args.link.config)?.prover;
     let address = settings::address(&args.link)?;
     let prover = with_device(&device, OnThis)?.map_err(|error| machine_failure(&error))?;

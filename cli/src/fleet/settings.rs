@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
+use starkwright_fleet::keccak::KeccakJob;
 use starkwright_fleet::link::Address;
 use starkwright_fleet::watch::trace::Traces;
 use tracing::level_filters::LevelFilter;
@@ -11,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::args::LinkArgs;
+use crate::args::{LinkArgs, ProofArgs};
 use crate::config::{self, LinkConfig};
 use crate::exit::Failure;
 
@@ -72,6 +73,19 @@ pub(super) fn address(args: &LinkArgs) -> Result<Address, Failure> {
         )?,
         authority: authority.as_deref().map(read).transpose()?,
         insecure: args.insecure || insecure,
+    })
+}
+
+/// A job over files, the first of them item `first`, after the accumulator `old`.
+pub(super) fn keccak_job(args: &ProofArgs, first: u64, old: &str) -> Result<KeccakJob, Failure> {
+    // What is no segment is said before anything is sent.
+    config::shape(args.segment_blocks)?;
+    Ok(KeccakJob {
+        profile: args.profile,
+        segment_blocks: args.segment_blocks,
+        context: config::context(&args.context)?,
+        first,
+        old: config::elements("accumulator", old)?,
     })
 }
 

@@ -6,13 +6,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use starkwright_fleet::aggregator::Submission;
 use starkwright_fleet::client::Client;
-use starkwright_fleet::keccak::{KeccakJob, NAME};
+use starkwright_fleet::keccak::NAME;
 use starkwright_fleet::task::MachineId;
-use starkwright_prover::machine::keccak::SegmentShape;
 
 use super::settings;
 use crate::args::{SubmitArgs, SubmitKeccakArgs, Submitted};
-use crate::config;
 use crate::exit::{DONE, Failure};
 use crate::output;
 
@@ -35,22 +33,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<u8, Failure> {
 }
 
 async fn keccak(args: &SubmitKeccakArgs) -> Result<u8, Failure> {
-    if SegmentShape::from_capacity(args.segment_blocks).is_none() {
-        let listed = SegmentShape::all().map(|shape| shape.capacity().to_string());
-        let listed: Vec<String> = listed.collect();
-        return Err(Failure::usage(format!(
-            "--segment-blocks {}: choose one of {}",
-            args.segment_blocks,
-            listed.join(", ")
-        )));
-    }
-    let job = KeccakJob {
-        profile: args.profile,
-        segment_blocks: args.segment_blocks,
-        context: config::context(&args.context)?,
-        first: args.first,
-        old: config::elements("accumulator", &args.old)?,
-    };
+    let job = settings::keccak_job(&args.proof, args.range.first, &args.range.old)?;
     let payload = job
         .to_payload()
         .map_err(|error| Failure::usage(error.to_string()))?;

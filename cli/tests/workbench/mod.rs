@@ -5,6 +5,8 @@
     reason = "each test file takes what it needs"
 )]
 
+pub mod fleet;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -52,7 +54,10 @@ impl Bench {
             .env_remove("STARKWRIGHT_CONNECT")
             .env_remove("STARKWRIGHT_TOKEN")
             .env_remove("STARKWRIGHT_STORE")
-            .env_remove("STARKWRIGHT_PROOFS");
+            .env_remove("STARKWRIGHT_PROOFS")
+            .env_remove("STARKWRIGHT_SUBMIT_TOKEN")
+            .env_remove("STARKWRIGHT_PROVER_TOKEN")
+            .env_remove("STARKWRIGHT_LOG");
         command
     }
 

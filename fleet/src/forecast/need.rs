@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::plan::{PlanRequest, plan};
-use super::{ForecastSettings, Paces, Snapshot, etas, last, measured_arrivals, newest_done};
+use super::{
+    ForecastSettings, Paces, Snapshot, etas, last, measured_arrivals, newest_done, unmeasured,
+};
 use crate::FleetError;
 use crate::simulate::Template;
 use crate::store::JobStore;
@@ -63,7 +65,8 @@ impl Demand {
 }
 
 /// Provers needed: enough for the jobs that come as they came of late ([`plan`]), and enough to do what is queued within the
-/// target, or within a tenth more than the time that it takes with all provers allowed. None while nothing was measured.
+/// target, or within a tenth more than the time that it takes with all provers allowed. While tasks wait that nobody was
+/// measured at, one at least: somebody has to begin. None while there is nothing to tell from.
 ///
 /// Blocks: some ten simulations for each of the two.
 ///
@@ -73,11 +76,12 @@ pub fn needed(demand: &Demand, settings: &NeedSettings) -> Result<Option<u32>, F
     let snapshot = &demand.snapshot;
     let paces = Paces::new(&snapshot.rates);
     let limit = settings.forecast.max_provers.max(1);
+    let begin = u32::from(!unmeasured(snapshot, &paces).is_empty());
+    let mut provers = settings.min_provers.max(begin).min(limit);
     let mix = snapshot.mix();
     if mix.is_empty() {
-        return Ok(None);
+        return Ok((begin > 0).then_some(provers));
     }
-    let mut provers = settings.min_provers.min(limit);
     if let (Some(arrivals), Some(job)) = (demand.arrivals, &demand.job) {
         let report = plan(&PlanRequest {
             arrivals,

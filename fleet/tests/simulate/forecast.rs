@@ -257,6 +257,8 @@ fn the_number_needed_follows_the_queue() {
     // Nothing is measured: whoever works is all that is known.
     assert_eq!(take(&real), Some(0));
     real.submit(&job("warm-up", &tree(8)));
+    // Somebody has to begin.
+    assert_eq!(take(&real), Some(1));
     real.run();
     let quiet = take(&real).unwrap();
     assert_eq!(quiet, 1);
