@@ -4,7 +4,6 @@
 mod workbench;
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::Value;
@@ -15,16 +14,31 @@ fn text(output: &[u8]) -> String {
     String::from_utf8_lossy(output).into_owned()
 }
 
+/// The wrap of these files, without a fleet.
+fn alone(bench: &Bench, files: &[&str]) -> Vec<u8> {
+    let proofs: Vec<String> = files.iter().map(|file| format!("{file}.proof")).collect();
+    for (file, proof) in files.iter().zip(&proofs) {
+        let prove = [&["prove", "keccak", "-i", *file, "-o", proof][..], &QUICK].concat();
+        assert_eq!(code(&bench.run(&prove)), 0);
+    }
+    let proofs: Vec<&str> = proofs.iter().map(String::as_str).collect();
+    let aggregate = [&["aggregate"], &proofs[..], &["-o", "all.agg"]].concat();
+    assert_eq!(code(&bench.run(&aggregate)), 0);
+    assert_eq!(
+        code(&bench.run(&["wrap", "all.agg", "-o", "alone.wrap"])),
+        0
+    );
+    fs::read(bench.path("alone.wrap")).unwrap()
+}
+
 /// Every kind of task; a prover and the aggregator killed in the middle; the bytes are those of a run without a fleet.
 #[test]
 fn files_become_one_wrap_whoever_is_killed() {
     let fleet = Fleet::new();
     let files = [vec![7; 5_000], vec![9; 12_000]];
-    let paths: Vec<PathBuf> = ["a.bin", "b.bin"]
-        .iter()
-        .zip(&files)
-        .map(|(name, bytes)| fleet.bench.file(name, bytes))
-        .collect();
+    for (name, bytes) in ["a.bin", "b.bin"].iter().zip(&files) {
+        fleet.bench.file(name, bytes);
+    }
     let aggregator = fleet.aggregator(&[]);
     let submit = [
         &["submit", "keccak", "-i", "a.bin", "-i", "b.bin"][..],
@@ -65,31 +79,9 @@ fn files_become_one_wrap_whoever_is_killed() {
     let verified = fleet.bench.run(&verify);
     assert_eq!(code(&verified), 0, "{}", text(&verified.stderr));
 
-    let mut proofs = Vec::new();
-    for (path, name) in paths.iter().zip(["a.proof", "b.proof"]) {
-        let prove = [
-            &["prove", "keccak", "-i", path.to_str().unwrap(), "-o", name][..],
-            &QUICK,
-        ]
-        .concat();
-        assert_eq!(code(&fleet.bench.run(&prove)), 0);
-        proofs.push(name);
-    }
-    assert_eq!(
-        code(
-            &fleet
-                .bench
-                .run(&["aggregate", proofs[0], proofs[1], "-o", "all.agg"])
-        ),
-        0
-    );
-    assert_eq!(
-        code(&fleet.bench.run(&["wrap", "all.agg", "-o", "alone.wrap"])),
-        0
-    );
     assert_eq!(
         fs::read(fleet.bench.path("all.wrap")).unwrap(),
-        fs::read(fleet.bench.path("alone.wrap")).unwrap()
+        alone(&fleet.bench, &["a.bin", "b.bin"])
     );
 
     let provers = fleet.ask(&["provers", "--json"]);
@@ -108,6 +100,54 @@ fn files_become_one_wrap_whoever_is_killed() {
     let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
     assert_eq!(plan["provers"], 1);
     assert_eq!(code(&fleet.ask(&["forecast", "--json"])), 0);
+}
+
+/// Some minutes.
+#[test]
+fn killed_twenty_times_the_fleet_makes_the_same_wrap() {
+    if std::env::var_os("STARKWRIGHT_LONG").is_none() {
+        return;
+    }
+    let mut seed = std::process::id();
+    println!("seed {seed}");
+    let mut below = |most: u32| {
+        // A linear congruential generator (Numerical Recipes): only the moments come from it.
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) % most
+    };
+    let fleet = Fleet::new();
+    let files = ["a.bin", "b.bin", "c.bin"];
+    for (file, bytes) in files.iter().zip([20_000, 100, 12_000]) {
+        fleet.bench.file(file, &vec![5; bytes]);
+    }
+    let mut aggregator = Some(fleet.aggregator(&[]));
+    let mut provers = ["one", "two"].map(|name| Some(fleet.prover(name)));
+    let inputs = ["-i", "a.bin", "-i", "b.bin", "-i", "c.bin"];
+    let submit = [&["submit", "keccak"], &inputs[..], &QUICK].concat();
+    let submitted = fleet.ask(&submit);
+    assert_eq!(code(&submitted), 0, "{}", text(&submitted.stderr));
+    let id = text(&submitted.stdout).lines().last().unwrap().to_owned();
+    for _ in 0..20 {
+        std::thread::sleep(std::time::Duration::from_millis(below(3000).into()));
+        match below(3) {
+            0 => {
+                drop(aggregator.take());
+                aggregator = Some(fleet.aggregator(&[]));
+            }
+            which => {
+                let which = which as usize - 1;
+                drop(provers[which].take());
+                provers[which] = Some(fleet.prover(["one", "two"][which]));
+            }
+        }
+    }
+    // A task whose provers were killed five times has failed its job: then it is queued again.
+    while code(&fleet.ask(&["status", &id, "--wait"])) == 5 {
+        assert_eq!(code(&fleet.ask(&["retry", &id])), 0);
+    }
+    assert_eq!(code(&fleet.ask(&["fetch", &id, "-o", "all.wrap"])), 0);
+    let made = fs::read(fleet.bench.path("all.wrap")).unwrap();
+    assert_eq!(made, alone(&fleet.bench, &files));
 }
 
 /// A private fleet of two provers gives one wrap, and leaves nothing behind.

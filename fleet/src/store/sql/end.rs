@@ -17,24 +17,21 @@ pub(super) async fn complete(
     task: TaskId,
     proof: &Proof,
 ) -> Result<Completed, FleetError> {
-    let unknown = FleetError::UnknownTask { id: task };
     let job = task.job.to_string();
-    let Some((state, total)) = lock_job(tx, task.job).await? else {
-        return Err(unknown);
-    };
     let lock = tx.dialect.for_update();
-    let sql = format!("SELECT state, kind, work FROM tasks WHERE job = $1 AND number = $2{lock}");
+    let sql = format!(
+        "SELECT jobs.state, jobs.total, tasks.state, tasks.kind, tasks.work FROM jobs \
+         JOIN tasks ON tasks.job = jobs.id WHERE jobs.id = $1 AND tasks.number = $2{lock}"
+    );
     let row = tx
         .row("look up a task", sql, values![job.as_str(), task.number])
         .await?;
-    let Some(row) = row else {
-        return Err(unknown);
-    };
-    let found = task_state(int(&row, 0)?)?;
+    let row = row.ok_or(FleetError::UnknownTask { id: task })?;
+    let (state, total) = (job_state(int(&row, 0)?)?, unsigned(&row, 1)?);
+    let found = task_state(int(&row, 2)?)?;
     if found == TaskState::Done {
         return Ok(Completed::Duplicate);
     }
-    let state = job_state(state)?;
     if state != JobState::Open {
         return Ok(Completed::Closed(state));
     }
@@ -43,7 +40,7 @@ pub(super) async fn complete(
             why: format!("task {task} waits for other proofs: nobody was asked for its own"),
         });
     }
-    let (kind, work) = (text(&row, 1)?, unsigned(&row, 2)?.max(1) as f64);
+    let (kind, work) = (text(&row, 3)?, unsigned(&row, 4)?.max(1) as f64);
     let sql = "UPDATE tasks SET state = $1, live = 0, prover = $2, proof = $3, proof_bytes = $4, seconds = $5 \
         WHERE job = $6 AND number = $7";
     let hash = proof.blob.hash.to_string();
@@ -57,18 +54,17 @@ pub(super) async fn complete(
         task.number
     ];
     tx.run("book a proof", sql, done).await?;
-    let parents = "job = $1 AND number IN (SELECT parent FROM edges WHERE job = $1 AND child = $2)";
-    let sql = format!("UPDATE tasks SET missing = missing - 1 WHERE {parents}");
-    tx.run("book a proof", sql, values![job.as_str(), task.number])
-        .await?;
-    // `+state`: by the index on states SQLite would read every waiting task of the job, at every proof.
-    let sql =
-        format!("UPDATE tasks SET state = $3 WHERE {parents} AND missing = 0 AND +state = $4");
-    let woken = values![job.as_str(), task.number, READY, WAITING];
-    let ready = tx.run("book a proof", sql, woken).await?;
+    let sql = "UPDATE tasks SET missing = missing - 1, \
+        state = CASE WHEN missing = 1 AND state = $3 THEN $4 ELSE state END \
+        WHERE job = $1 AND number IN (SELECT parent FROM edges WHERE job = $1 AND child = $2) RETURNING missing";
+    let woken = values![job.as_str(), task.number, WAITING, READY];
+    let mut ready = 0;
+    for parent in tx.rows("book a proof", sql, woken).await? {
+        ready += u32::from(int(&parent, 0)? == 0);
+    }
+    let now = tx.now().await?;
     let job_done = u64::from(task.number) + 1 == total;
     if job_done {
-        let now = tx.now().await?;
         let sql = "UPDATE jobs SET done = done + 1, state = $1, ended = $2, result = $3, result_bytes = $4 WHERE id = $5";
         let ended = values![
             JobState::Done as i64,
@@ -82,7 +78,6 @@ pub(super) async fn complete(
         let sql = "UPDATE jobs SET done = done + 1 WHERE id = $1";
         tx.run("book a proof", sql, values![job.as_str()]).await?;
     }
-    let now = tx.now().await?;
     let sql = "UPDATE provers SET done = done + 1, seen = $1 WHERE name = $2";
     tx.run("note a prover", sql, values![now, proof.prover.as_str()])
         .await?;
@@ -98,10 +93,7 @@ pub(super) async fn complete(
         RATE_WEIGHT
     ];
     tx.run("note a rate", sql, rate).await?;
-    Ok(Completed::Accepted {
-        ready: ready as u32,
-        job_done,
-    })
+    Ok(Completed::Accepted { ready, job_done })
 }
 
 /// A failed attempt, under this token or, without one, under whatever lease there is.
