@@ -64,6 +64,11 @@ impl Aggregator {
             self.metrics.delivered(&kind, "closed");
             return Ok(Delivered::Closed(state));
         }
+        // What is done needs no proof any more, true or false.
+        if state == JobState::Done {
+            self.metrics.delivered(&kind, "duplicate");
+            return Ok(Delivered::Duplicate);
+        }
         let device = self.device_of(prover).await?;
         let machine = Arc::clone(self.machine(&machine)?);
         // The semaphore is never closed.

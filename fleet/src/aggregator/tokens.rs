@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use tonic::{Request, Status};
 
 use crate::FleetError;
-use crate::protocol::name;
+use crate::protocol::{name, to_status};
 
 type Hash = [u8; 32];
 
@@ -149,8 +149,9 @@ impl Caller {
         request.extensions().get().cloned().unwrap_or_default()
     }
 
-    /// Whether it may speak for this prover.
+    /// Whether it may speak for this prover, and that is a name.
     pub(super) fn check(&self, prover: &str) -> Result<(), Status> {
+        name("prover's name", prover).map_err(to_status)?;
         let Some(own) = &self.0 else {
             return Ok(());
         };
@@ -158,8 +159,8 @@ impl Caller {
         if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
             return Ok(());
         }
-        Err(Status::unauthenticated(format!(
-            "this token is for the prover {own} and those called {own}.*, not for {prover:?}"
+        Err(Status::permission_denied(format!(
+            "this token is for the prover {own} and those called {own}.*, not for {prover}: start it with --name {own}"
         )))
     }
 }

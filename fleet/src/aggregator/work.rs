@@ -199,12 +199,14 @@ impl Work for WorkService {
                 blob.bytes
             )));
         }
-        let mut proof = BytesMut::from(first.data.as_slice());
-        while let Some(message) = stream.message().await? {
-            if (proof.len() + message.data.len()) as u64 > blob.bytes {
+        let mut proof = BytesMut::new();
+        let mut next = Some(first.data);
+        while let Some(data) = next {
+            if (proof.len() + data.len()) as u64 > blob.bytes {
                 return Err(Status::invalid_argument("more bytes came than announced"));
             }
-            proof.extend_from_slice(&message.data);
+            proof.extend_from_slice(&data);
+            next = stream.message().await?.map(|message| message.data);
         }
         let proof = proof.freeze();
         // What was damaged on its way is not its prover's fault.

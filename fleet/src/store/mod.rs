@@ -60,6 +60,9 @@ impl Default for Limits {
     }
 }
 
+/// Leases that one prover holds at most: it works on one task at a time, and those whose answers were lost run out.
+pub(crate) const MAX_HELD: u32 = 64;
+
 /// The token of a new lease.
 fn lease_token() -> i64 {
     rand::rng().random_range(1..i64::MAX)
@@ -87,13 +90,13 @@ pub trait JobStore: Send + Sync {
 
     /// Leases the task that comes first among those that the prover can do: of jobs by priority; in them the most urgent;
     /// then of the lowest range, the oldest job, the lowest number. Tasks that this prover was the last one to fail come
-    /// after all others.
+    /// after all others. Nothing for a prover that holds 64 leases.
     ///
     /// # Errors
     /// [`FleetError::UnknownProver`], [`FleetError::Quarantined`].
     async fn claim(&self, prover: &str, lease: Duration) -> Result<Option<Claim>, FleetError>;
 
-    /// Prolongs leases, and says of each whether it still holds.
+    /// Prolongs leases of this prover's, and says of each whether it still holds.
     ///
     /// # Errors
     /// [`FleetError::UnknownProver`].
@@ -131,8 +134,9 @@ pub trait JobStore: Send + Sync {
     /// [`FleetError::UnknownTask`], [`FleetError::UnknownProver`].
     async fn refuse(&self, refusal: &Refusal, token: i64) -> Result<Refused, FleetError>;
 
-    /// Takes back the leases that have run out, each a failed attempt; and those that would run out later than `longest` from
-    /// now: the clock was set back after they were given, and nobody would wait that long for a prover that is gone.
+    /// Takes back the leases that have run out, each a failed attempt; and, as nobody's failure, those that would run out later
+    /// than `longest` from now: the clock was set back after they were given, and nobody would wait that long for a prover
+    /// that is gone.
     ///
     /// # Errors
     /// The store's.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use starkwright_fleet::FleetError;
@@ -18,6 +19,9 @@ use starkwright_fleet::task::{JobId, TaskId};
 use super::role::{Kind, Role, environment};
 use super::support::fleet::{Fleet, SUBMIT, file};
 use super::support::toy::{self, Toy, ToyProver, Vice};
+
+/// What takes longer is stuck: a loaded machine is slow.
+const STUCK: Duration = Duration::from_secs(600);
 
 /// Leaves of a job have so many bytes.
 pub(crate) const LEAF: usize = 100;
@@ -108,18 +112,22 @@ impl Process {
         assert!(done.unwrap().success());
     }
 
-    /// Whether it ended, by itself.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.as_mut().unwrap().try_wait().unwrap().is_some()
-    }
-
-    /// Waits until it has ended by itself, and starts it again without what it died of.
-    pub(crate) async fn revive(&mut self) {
-        let start = Instant::now();
-        while !self.has_ended() {
-            assert!(start.elapsed() < Duration::from_secs(30), "it did not die");
+    /// Waits until it has ended by itself.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        let (start, child) = (Instant::now(), self.child.as_mut().unwrap());
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < STUCK, "it does not end");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Waits until it has died where it should, and starts it again without what it died of.
+    pub(crate) async fn revive(&mut self) {
+        let died = self.end().await;
+        assert_eq!(died.signal(), Some(6), "not of SIGABRT: {died}");
         self.role.dies = None;
         self.restart();
     }
@@ -264,16 +272,30 @@ impl Host {
         Some(self.client().job(job).await.ok()?.tasks)
     }
 
+    /// Waits until a job's tasks stand like this.
+    pub(crate) async fn until(&self, job: JobId, what: &str, holds: impl Fn(TaskCounts) -> bool) {
+        let start = Instant::now();
+        while !self.counts(job).await.is_some_and(&holds) {
+            assert!(start.elapsed() < STUCK, "never: {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The queue, beside the aggregators.
+    pub(crate) async fn store(&self) -> SqlStore {
+        SqlStore::open(&self.store, Limits::default())
+            .await
+            .unwrap()
+    }
+
     pub(crate) async fn state(&self, job: JobId) -> JobState {
         self.client().job(job).await.unwrap().state
     }
 
     /// Waits for a job, and returns its proof's bytes.
     pub(crate) async fn result(&self, job: JobId) -> Vec<u8> {
-        // A loaded machine is slow, and a stuck job is for ever.
-        let patience = Duration::from_secs(600);
         let client = self.client();
-        let waited = tokio::time::timeout(patience, client.wait(job, patience, |_| {}));
+        let waited = tokio::time::timeout(STUCK, client.wait(job, STUCK, |_| {}));
         let ended = waited.await.expect("the job is stuck").unwrap();
         assert_eq!(ended.state, JobState::Done, "{}", ended.error);
         let output = self.folder.path().join(format!("{job}.proof"));
@@ -312,9 +334,7 @@ impl Host {
     }
 
     pub(crate) async fn audit(&self, machine: &dyn Machine) {
-        let store = SqlStore::open(&self.store, Limits::default())
-            .await
-            .unwrap();
+        let store = self.store().await;
         let blobs = Blobs::folder(&self.proofs()).unwrap();
         let (mut tasks, mut named) = (0, BTreeSet::new());
         for job in store.jobs(None, 20_000).await.unwrap() {

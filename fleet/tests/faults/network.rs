@@ -16,6 +16,8 @@ async fn through(weather: impl AsyncFnOnce(&Proxy)) {
     let provers = ["a", "b"].map(|name| host.prover_of(name, proxy.address));
     let _provers = provers.map(Process::start);
     let job = host.submit("job", 60).await;
+    host.until(job, "the provers work", |tasks| tasks.done > 0)
+        .await;
     weather(&proxy).await;
     proxy.set(Weather::Fair);
     host.settle(&[("job".to_owned(), job)]).await;

@@ -103,7 +103,16 @@ async fn be(role: Role) {
                 ..Settings::default()
             };
             let aggregator = Aggregator::new(store, blobs, vec![machine], settings).unwrap();
-            let listener = TcpListener::bind(&listen).await.unwrap();
+            // While it was down, its port may have been another's for a moment.
+            let mut tries = 0;
+            let listener = loop {
+                match TcpListener::bind(&listen).await {
+                    Ok(listener) => break listener,
+                    Err(error) => assert!(tries < 600, "{error}"),
+                }
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            };
             aggregator.serve(listener, None).await.unwrap();
         }
         Kind::Prover {

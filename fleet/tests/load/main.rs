@@ -47,11 +47,11 @@ fn proving() -> Load {
         Load {
             rows: 10_000,
             job: 1000,
-            time: Duration::from_secs(15),
-            lease: Duration::from_secs(9),
+            time: Duration::from_secs(18),
+            lease: Duration::from_secs(12),
             beat: Duration::from_secs(2),
             task: Duration::from_millis(500),
-            slow_task: Duration::from_secs(11),
+            slow_task: Duration::from_secs(14),
         }
     }
 }

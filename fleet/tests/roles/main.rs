@@ -274,15 +274,18 @@ async fn lies_about_tasks_that_one_does_not_have_change_nothing() {
     let slow = ToyProver::new(Duration::from_millis(400), Vice::None);
     let honest = fleet.prover("honest", slow);
     let store = fleet.aggregator.store();
-    while store
-        .provers()
-        .await
-        .unwrap()
-        .iter()
-        .all(|prover| prover.leased == 0)
-    {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let leased = async {
+        while store
+            .provers()
+            .await
+            .unwrap()
+            .iter()
+            .all(|prover| prover.leased == 0)
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("a lease", leased).await;
     // Somebody who shares its token, and knows its name and its task: not its lease.
     let job = store.jobs(None, 1).await.unwrap()[0].id;
     let task = starkwright_fleet::task::TaskId { job, number: 0 };

@@ -348,9 +348,12 @@ async fn a_refusal_counts_once_and_only_under_its_senders_own_lease() {
         let second = store.claim("a", LEASE).await.unwrap().unwrap();
         let lie = refused("a", next.task, "another lie");
         assert_eq!(store.refuse(&lie, next.token).await.unwrap(), last);
-        // It loses what else it has, and gets nothing more.
+        // It loses what else it has, and gets nothing more. Nobody prolongs another's lease.
+        let held = [(other.task, other.token)];
+        assert_eq!(store.heartbeat("a", &held, LEASE).await.unwrap(), [false]);
+        assert_eq!(store.heartbeat("b", &held, LEASE).await.unwrap(), [true]);
         let held = [(second.task, second.token)];
-        assert_eq!(store.heartbeat("b", &held, LEASE).await.unwrap(), [false]);
+        assert_eq!(store.heartbeat("a", &held, LEASE).await.unwrap(), [false]);
         let error = store.claim("a", LEASE).await.unwrap_err();
         assert!(matches!(error, FleetError::Quarantined { .. }), "{error}");
         // No attempt was used up, and `b` is what it was.
@@ -363,7 +366,7 @@ async fn a_refusal_counts_once_and_only_under_its_senders_own_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_jumps_costs_an_attempt_and_holds_nothing_up() {
+async fn a_clock_that_jumps_costs_an_attempt_at_most_and_holds_nothing_up() {
     let (all, _server) = Tested::all(LIMITS).await;
     for tested in &all {
         let store = &*tested.store;
@@ -374,7 +377,8 @@ async fn a_clock_that_jumps_costs_an_attempt_and_holds_nothing_up() {
         store.claim("a", LEASE).await.unwrap().unwrap();
         // Back: whoever has the lease is not waited for an hour longer.
         tested.set_clock(hour);
-        assert_eq!(store.expire(LEASE * 2).await.unwrap().len(), 1);
+        let taken = store.expire(LEASE * 2).await.unwrap();
+        assert_eq!(taken[0].outcome, Failed::Again { left: 3 });
         let claim = store.claim("b", LEASE).await.unwrap().unwrap();
         assert_eq!(store.expire(LEASE * 2).await.unwrap(), []);
         // Forward: it is taken back, and its proof counts all the same.
@@ -386,5 +390,29 @@ async fn a_clock_that_jumps_costs_an_attempt_and_holds_nothing_up() {
             job_done: false,
         };
         assert_eq!(late, accepted, "{}", tested.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_holds_more_leases_than_the_cap() {
+    let limits = Limits {
+        max_open: 1000,
+        ..LIMITS
+    };
+    let (all, _server) = Tested::all(limits).await;
+    for tested in &all {
+        let store = &*tested.store;
+        with_provers(store).await;
+        store.submit(&tree("job", 100)).await.unwrap();
+        let mut first = None;
+        for _ in 0..64 {
+            let claim = store.claim("a", LEASE).await.unwrap();
+            first = first.or(claim);
+        }
+        assert_eq!(store.claim("a", LEASE).await.unwrap(), None);
+        assert!(store.claim("b", LEASE).await.unwrap().is_some());
+        let first = first.unwrap();
+        assert!(store.release(first.task, first.token).await.unwrap());
+        assert!(store.claim("a", LEASE).await.unwrap().is_some());
     }
 }

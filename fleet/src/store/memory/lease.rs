@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::queue::{Prover, Queue};
 use crate::FleetError;
 use crate::store::{
-    Claim, Expired, Limits, ProverInfo, Refusal, Refused, TaskState, lease_token, millis,
+    Claim, Expired, Failed, Limits, MAX_HELD, ProverInfo, Refusal, Refused, TaskState, lease_token,
+    millis,
 };
 use crate::task::{Blob, TaskId};
 
@@ -43,6 +44,9 @@ impl Queue {
             });
         }
         prover.seen = now;
+        if prover.leased.len() >= MAX_HELD as usize {
+            return Ok(None);
+        }
         let info = prover.info.clone();
         let mut second = None;
         let mut chosen = None;
@@ -102,7 +106,8 @@ impl Queue {
         let expires = now.saturating_add(millis(lease));
         let mut holds = Vec::with_capacity(held.len());
         for &(id, token) in held {
-            let mine = self.holds(id, token).unwrap_or(false);
+            let mine =
+                self.holds(id, token).unwrap_or(false) && self.prover(name)?.leased.contains(&id);
             holds.push(mine);
             if mine {
                 let task = &mut self.job_of(id)?.tasks[id.number as usize];
@@ -185,9 +190,18 @@ impl Queue {
             if task.state != TaskState::Leased {
                 continue;
             }
-            let prover = task.prover.clone();
-            let why = format!("prover {prover:?} was not heard of in time");
-            let outcome = self.attempt_failed(id, &why, limits.max_attempts);
+            let (prover, attempts) = (task.prover.clone(), task.attempts);
+            let outcome = if task.expires > far {
+                // Nobody's failure.
+                self.unlease(id);
+                self.make_ready(id);
+                Failed::Again {
+                    left: limits.max_attempts.saturating_sub(attempts),
+                }
+            } else {
+                let why = format!("prover {prover:?} was not heard of in time");
+                self.attempt_failed(id, &why, limits.max_attempts)
+            };
             expired.push(Expired {
                 task: id,
                 prover,

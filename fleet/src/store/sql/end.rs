@@ -1,6 +1,6 @@
 //! How tasks and jobs end.
 
-use super::lease::{exists, lock_job, take_all_back, take_back};
+use super::lease::{exists, lock_job, release, take_all_back, take_back};
 use super::tx::{Tx, from_ordered, int, text, unsigned, values};
 use super::view::{job_id, job_state, task_state};
 use crate::FleetError;
@@ -170,9 +170,10 @@ pub(super) async fn expire(
     if lock_job(tx, task.job).await?.is_none() {
         return Ok(Failed::NotYours);
     }
-    let now = tx.now().await?;
     let lock = tx.dialect.for_update();
-    let sql = format!("SELECT expires FROM tasks WHERE job = $1 AND number = $2{lock}");
+    let sql = format!(
+        "SELECT expires, attempts, state, token FROM tasks WHERE job = $1 AND number = $2{lock}"
+    );
     let row = tx
         .row(
             "look up a task",
@@ -180,14 +181,24 @@ pub(super) async fn expire(
             values![task.job.to_string(), task.number],
         )
         .await?;
-    match row {
-        Some(row) => {
-            let expires = int(&row, 0)?;
-            if expires > now && expires <= now.saturating_add(longest) {
-                return Ok(Failed::NotYours);
-            }
-        }
-        None => return Ok(Failed::NotYours),
+    let Some(row) = row else {
+        return Ok(Failed::NotYours);
+    };
+    // After the lock: whoever was waited for may have prolonged the lease by a newer clock.
+    let now = tx.now().await?;
+    let (expires, attempts) = (int(&row, 0)?, int(&row, 1)? as u32);
+    if int(&row, 2)? != LEASED || int(&row, 3)? != token {
+        return Ok(Failed::NotYours);
+    }
+    if expires > now.saturating_add(longest) {
+        // Nobody's failure.
+        release(tx, task, token).await?;
+        return Ok(Failed::Again {
+            left: most.saturating_sub(attempts),
+        });
+    }
+    if expires > now {
+        return Ok(Failed::NotYours);
     }
     let why = format!("prover {prover:?} was not heard of in time");
     fail(tx, task, Some(token), &why, most).await

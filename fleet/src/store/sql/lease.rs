@@ -4,7 +4,7 @@ use super::insert::machine_key;
 use super::tx::{Tx, int, ordered, text, unsigned, values};
 use super::view::{SPEC_COLUMNS, blob, job_id, spec};
 use crate::FleetError;
-use crate::store::{Claim, ProverInfo, TaskState, lease_token};
+use crate::store::{Claim, MAX_HELD, ProverInfo, TaskState, lease_token};
 use crate::task::{Blob, JobId, MachineId, TaskId};
 
 const READY: i64 = TaskState::Ready as i64;
@@ -51,6 +51,9 @@ pub(super) async fn claim(
     name: &str,
     lease: i64,
 ) -> Result<Option<Claim>, FleetError> {
+    // This locks the prover's row: nobody quarantines it between the look and the lease. What is refused is rolled back.
+    let now = tx.now().await?;
+    seen(tx, name, now).await?;
     let sql = "SELECT memory, machines, quarantined FROM provers WHERE name = $1";
     let row = tx.row("look up a prover", sql, values![name]).await?;
     let row = row.ok_or_else(|| FleetError::UnknownProver {
@@ -63,8 +66,11 @@ pub(super) async fn claim(
             why: quarantined,
         });
     }
-    let now = tx.now().await?;
-    seen(tx, name, now).await?;
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM tasks WHERE prover = $1 AND state = 2";
+    let held = tx.row("count leases", sql, values![name]).await?;
+    if held.as_ref().map_or(Ok(0), |row| int(row, 0))? >= i64::from(MAX_HELD) {
+        return Ok(None);
+    }
     let machines: Vec<MachineId> =
         serde_json::from_str(&text(&row, 1)?).map_err(|error| FleetError::Damaged {
             why: format!("machines of prover {name:?}: {error}"),
@@ -174,13 +180,14 @@ pub(super) async fn heartbeat(
     for at in order {
         let (task, token) = held[at];
         let sql = "UPDATE tasks SET expires = $1 \
-            WHERE job = $2 AND number = $3 AND state = $4 AND token = $5";
+            WHERE job = $2 AND number = $3 AND state = $4 AND token = $5 AND prover = $6";
         let beat = values![
             now.saturating_add(lease),
             task.job.to_string(),
             task.number,
             LEASED,
-            token
+            token,
+            prover
         ];
         holds[at] = tx.run("prolong a lease", sql, beat).await? == 1;
     }

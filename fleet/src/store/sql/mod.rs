@@ -5,8 +5,9 @@
 //!        └─ tasks ── edges (which proofs a task takes)
 //! ```
 //!
-//! Statements are shared; what the two databases say differently is in `dialect`. Locks are taken in one order, job, tasks,
-//! prover, so that operations wait for each other and seldom collide; those that collide are tried again.
+//! Statements are shared; what the two databases say differently is in `dialect`. Locks are taken in one order, job, task,
+//! prover, as far as possible (a claim takes its prover first, and passes over locked tasks), so that operations wait for each
+//! other and seldom collide; those that collide are tried again.
 
 mod dialect;
 mod end;
@@ -55,7 +56,7 @@ pub async fn open_store(url: &str, limits: Limits) -> Result<Arc<dyn JobStore>, 
 pub struct SqlStore {
     limits: Limits,
     database: Database,
-    /// Proofs that are booked at a time. A job's are booked one after the other: those that wait for its lock hold no
+    /// Proofs that are booked at a time. A job's are booked one after the other: whoever waited for its lock would hold a
     /// connection, which claims and heartbeats need.
     booking: Semaphore,
 }

@@ -8,10 +8,12 @@
 //! A blob that is read whole is checked against its name. One that was damaged where it lies is not had any more from then on,
 //! so that whoever has its bytes sends them again; written again, it is whole.
 
-use std::collections::BTreeSet;
+mod damage;
+mod incoming;
+
 use std::io::{self, Read};
 use std::path::Path as FilePath;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +31,10 @@ use crate::FleetError;
 use crate::store::JobStore;
 use crate::task::{Blob, BlobHash, BlobRange};
 
+use damage::{Damaged, checked};
+
+pub use incoming::Incoming;
+
 /// Addresses of stores of blobs.
 const URLS: &[&str] = &["file:///FOLDER", "s3://BUCKET/PREFIX", "memory:"];
 
@@ -44,16 +50,6 @@ pub const MAX_BLOB_BYTES: u64 = 1 << 40;
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     damaged: Damaged,
-}
-
-/// Blobs that were found damaged, and have not been written since. Forgotten with the process: they are found again.
-#[derive(Clone, Default)]
-struct Damaged(Arc<Mutex<BTreeSet<BlobHash>>>);
-
-impl Damaged {
-    fn set(&self) -> MutexGuard<'_, BTreeSet<BlobHash>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn failed(what: &'static str) -> impl Fn(object_store::Error) -> FleetError {
@@ -305,94 +301,10 @@ const fn whole(blob: Blob) -> BlobRange {
     }
 }
 
-/// The same pieces, and an error at their end where they have another hash.
-fn checked(
-    pieces: BoxStream<'static, Result<Bytes, FleetError>>,
-    name: BlobHash,
-    damaged: Damaged,
-) -> BoxStream<'static, Result<Bytes, FleetError>> {
-    let state = (pieces, Sha256::new(), damaged);
-    let next = move |(mut pieces, mut hash, damaged): (BoxStream<'static, _>, Sha256, Damaged)| async move {
-        let piece: Option<Bytes> = pieces.try_next().await?;
-        if let Some(piece) = piece {
-            hash.update(&piece);
-            return Ok(Some((piece, (pieces, hash, damaged))));
-        }
-        if hash.finalize()[..] == name.0 {
-            return Ok(None);
-        }
-        damaged.set().insert(name);
-        Err(FleetError::BlobDamaged {
-            hash: name,
-            why: "its bytes have another hash".to_owned(),
-        })
-    };
-    futures::stream::try_unfold(state, next).boxed()
-}
-
 fn wrong_length(blob: Blob, found: u64) -> FleetError {
     FleetError::BlobDamaged {
         hash: blob.hash,
         why: format!("{found} bytes, not {}", blob.bytes),
-    }
-}
-
-/// A blob that is being stored. Dropped, it leaves nothing.
-pub struct Incoming {
-    blob: Blob,
-    hash: Sha256,
-    bytes: u64,
-    write: WriteMultipart,
-    damaged: Damaged,
-}
-
-impl Incoming {
-    /// Takes the next piece.
-    ///
-    /// # Errors
-    /// [`FleetError::BlobDamaged`] where more comes than was announced; [`FleetError::Blobs`].
-    pub async fn push(&mut self, piece: Bytes) -> Result<(), FleetError> {
-        self.bytes += piece.len() as u64;
-        if self.bytes > self.blob.bytes {
-            return Err(self.damaged(format!("more than {} bytes came", self.blob.bytes)));
-        }
-        self.hash.update(&piece);
-        self.write
-            .wait_for_capacity(4)
-            .await
-            .map_err(failed("write"))?;
-        self.write.put(piece);
-        Ok(())
-    }
-
-    /// Ends it: under its name from now on.
-    ///
-    /// # Errors
-    /// [`FleetError::BlobDamaged`] where it is not what its name says: then nothing is kept. [`FleetError::Blobs`].
-    pub async fn finish(self) -> Result<Blob, FleetError> {
-        let found = BlobHash(self.hash.clone().finalize().into());
-        if self.bytes != self.blob.bytes || found != self.blob.hash {
-            let error = self.damaged(format!("{} bytes with hash {found} came", self.bytes));
-            // What an abort leaves is not under the blob's name.
-            let _ = self.write.abort().await;
-            return Err(error);
-        }
-        self.write.finish().await.map_err(failed("write"))?;
-        self.damaged.set().remove(&self.blob.hash);
-        Ok(self.blob)
-    }
-
-    /// Gives it up.
-    pub async fn abort(self) {
-        // What an abort leaves is not under the blob's name.
-        let _ = self.write.abort().await;
-    }
-
-    fn damaged(&self, why: String) -> FleetError {
-        FleetError::BlobDamaged {
-            hash: self.blob.hash,
-            why,
-        }
     }
 }
 
