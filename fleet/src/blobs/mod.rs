@@ -10,9 +10,10 @@
 
 mod damage;
 mod incoming;
+mod leftovers;
 
 use std::io::{self, Read};
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub const MAX_BLOB_BYTES: u64 = 1 << 40;
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     damaged: Damaged,
+    /// Where the store is a folder.
+    folder: Option<PathBuf>,
 }
 
 fn failed(what: &'static str) -> impl Fn(object_store::Error) -> FleetError {
@@ -99,15 +102,18 @@ impl Blobs {
             source,
         })?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(failed("open the folder"))?;
-        Ok(Self::on(
-            store.with_fsync(true).with_automatic_cleanup(false),
-        ))
+        let store = store.with_fsync(true).with_automatic_cleanup(false);
+        Ok(Self {
+            folder: Some(folder.to_owned()),
+            ..Self::on(store)
+        })
     }
 
     fn on(store: impl ObjectStore) -> Self {
         Self {
             store: Arc::new(store),
             damaged: Damaged::default(),
+            folder: None,
         }
     }
 
@@ -238,14 +244,14 @@ impl Blobs {
         })
     }
 
-    /// Removes blobs that nothing in the queue refers to and that are older than `grace`: those just written are named soon.
-    /// Returns how many.
+    /// Removes blobs that nothing in the queue refers to and that are older than `grace` (those just written are named soon),
+    /// and from a folder what crashes left of writes. Returns how many.
     ///
     /// # Errors
-    /// [`FleetError::Blobs`], the queue's.
+    /// [`FleetError::Blobs`], [`FleetError::Io`], the queue's.
     pub async fn collect(&self, queue: &dyn JobStore, grace: Duration) -> Result<u64, FleetError> {
+        let mut removed = self.remove_leftovers(grace).await?;
         let now = std::time::SystemTime::now();
-        let mut removed = 0;
         let mut pages = self.store.list(None).try_ready_chunks(256);
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("list")(error.1))?;
@@ -268,6 +274,22 @@ impl Blobs {
             }
         }
         Ok(removed)
+    }
+
+    async fn remove_leftovers(&self, grace: Duration) -> Result<u64, FleetError> {
+        let Some(folder) = self.folder.clone() else {
+            return Ok(0);
+        };
+        let path = folder.clone();
+        let removing = tokio::task::spawn_blocking(move || leftovers::remove(&folder, grace));
+        let removed = removing
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        removed.map_err(|source| FleetError::Io {
+            what: "clear the folder",
+            path,
+            source,
+        })
     }
 }
 

@@ -371,8 +371,7 @@ impl Host {
                 let path = entry.unwrap().path();
                 match path.is_dir() {
                     true => folders.push(path),
-                    // What a crash left of an upload has another name, and is counted by nobody.
-                    false => found += usize::from(!path.to_string_lossy().contains('#')),
+                    false => found += 1,
                 }
             }
         }
