@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod crowd;
+mod leases;
 mod model;
 mod rules;
 #[path = "../support/mod.rs"]
