@@ -80,7 +80,7 @@ fn cases(effort: Effort) -> [BoxedStrategy<Case>; 2] {
 
 fn drive(effort: Effort, check: Check<'_, Case>) -> Result<u64, String> {
     let each = match effort {
-        // A GPU tests 2^16 candidates at a time: the better part of a minute for an interpreter.
+        // Each takes seconds.
         Effort::Traced => 1,
         _ => effort.cases() / 2,
     };

@@ -130,6 +130,11 @@ impl DeviceInfo {
         self.kind == DeviceKind::Cpu && self.platform.starts_with("Intel(R) OpenCL")
     }
 
+    /// Whether it is Oclgrind, which interprets every instruction.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.platform.starts_with("Oclgrind")
+    }
+
     /// Whether the driver counts on threads that wait for it: see `lent`.
     pub(super) fn computes_in_waiting_threads(&self) -> bool {
         self.is_intel_cpu()
