@@ -79,11 +79,7 @@ fn cases(effort: Effort) -> [BoxedStrategy<Case>; 2] {
 }
 
 fn drive(effort: Effort, check: Check<'_, Case>) -> Result<u64, String> {
-    let each = match effort {
-        // Each takes seconds.
-        Effort::Traced => 1,
-        _ => effort.cases() / 2,
-    };
+    let each = effort.cases() / 2;
     let mut checked = 0;
     for kind in cases(effort) {
         checked += run("grind", each, &kind, check)?;
