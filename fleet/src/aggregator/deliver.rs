@@ -146,6 +146,7 @@ impl Aggregator {
         bytes: Bytes,
         why: String,
     ) -> Result<Delivered, FleetError> {
+        // Prolonged, so that it does not run out between this look and the note.
         let lease = self.settings.lease;
         let held = self
             .store
