@@ -194,6 +194,15 @@ mod tests {
         for name in ["bob", "alicette", "alic", "", "ALICE"] {
             assert!(!speaks("a-secret", name), "{name}");
         }
+        // What is no name is nobody's, whatever the token.
+        for name in [
+            "alice.\0",
+            "alice. x",
+            "alice.é",
+            &format!("alice.{}", "x".repeat(100)),
+        ] {
+            assert!(!speaks("a-secret", name) && !speaks("any", name), "{name}");
+        }
         for token in ["alice", "a-secre", "", "s"] {
             tokens.check_work(request(token)).unwrap_err();
         }

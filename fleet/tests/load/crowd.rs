@@ -14,6 +14,7 @@ use starkwright_fleet::task::{Blob, BlobHash, JobId, MachineId, NewJob, Place, T
 use tokio::task::JoinSet;
 
 use super::figures::{Disk, Times};
+use super::support::tree::tree;
 
 const PROVERS: usize = 200;
 
@@ -46,8 +47,8 @@ fn machine() -> MachineId {
 
 /// A tree of joins over its leaves, as the fleet's own plans are: so many leaves, as many joins less one, and a wrap.
 fn job(number: u64, leaves: u64) -> NewJob {
-    let task = |level: u32, index: u64, children: Vec<u32>| TaskSpec {
-        kind: if level == 0 { "leaf" } else { "join" }.to_owned(),
+    let task = |kind: &str, level: u32, index: u64, children: Vec<u32>| TaskSpec {
+        kind: kind.to_owned(),
         place: Place {
             owner: 0,
             level,
@@ -62,23 +63,7 @@ fn job(number: u64, leaves: u64) -> NewJob {
         memory: 1,
         work: 1,
     };
-    let mut tasks: Vec<TaskSpec> = (0..leaves).map(|leaf| task(0, leaf, Vec::new())).collect();
-    let mut row: Vec<u32> = (0..leaves as u32).collect();
-    let mut level = 0;
-    while row.len() > 1 {
-        level += 1;
-        let mut above = Vec::new();
-        for (index, pair) in row.chunks(2).enumerate() {
-            if pair.len() == 1 {
-                above.push(pair[0]);
-                continue;
-            }
-            above.push(tasks.len() as u32);
-            tasks.push(task(level, index as u64, pair.to_vec()));
-        }
-        row = above;
-    }
-    tasks.push(task(level + 1, 0, row));
+    let tasks = tree(leaves as u32, task);
     assert_eq!(tasks.len() as u64, 2 * leaves);
     NewJob {
         id: JobId::of(&[b"load", &number.to_le_bytes()]),

@@ -9,7 +9,9 @@ use starkwright_fleet::aggregator::{Delivered, Settings, Tokens};
 use starkwright_fleet::blobs::Blobs;
 use starkwright_fleet::client::Client;
 use starkwright_fleet::link::Address;
+use starkwright_fleet::protocol::wire::{self, work_client::WorkClient};
 use starkwright_fleet::store::{JobState, Limits, MemoryStore};
+use starkwright_fleet::task::BlobHash;
 
 use super::support::fleet::{Fleet, Prover, SUBMIT, WORK, file, settings, tick};
 use super::support::toy::{ToyProver, Vice};
@@ -169,5 +171,46 @@ async fn lies_about_tasks_that_one_does_not_have_change_nothing() {
     assert_eq!(ended.state, JobState::Done);
     let report = honest.finish().await.unwrap();
     assert_eq!((report.accepted, report.refused), (2, 0));
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_longer_than_announced_is_not_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start().await;
+    let path = file(folder.path(), "input", 100);
+    let job = fleet.submit(&path, 100).await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", fleet.address));
+    let mut work = WorkClient::new(channel.unwrap().connect().await.unwrap());
+    let long = vec![7; 100];
+    // In one piece, and in the second one; announced as one byte, and as more than a proof may have.
+    for (pieces, bytes) in [
+        (vec![long.clone()], 1),
+        (vec![vec![7], long.clone()], 1),
+        (vec![long.clone()], 1 << 20),
+    ] {
+        let mut messages: Vec<wire::DeliverRequest> = pieces
+            .into_iter()
+            .map(|data| wire::DeliverRequest { head: None, data })
+            .collect();
+        messages[0].head = Some(wire::DeliverHead {
+            prover: "p".to_owned(),
+            lease: Some(wire::Lease {
+                job: job.to_string(),
+                number: 0,
+                token: 1,
+            }),
+            proof: Some(wire::Blob {
+                sha256: BlobHash::of(&long).0.to_vec(),
+                bytes,
+            }),
+            seconds: 1.0,
+        });
+        let mut request = tonic::Request::new(futures::stream::iter(messages));
+        let token = format!("Bearer {WORK}").parse().unwrap();
+        request.metadata_mut().insert("authorization", token);
+        let refused = work.deliver(request).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused}");
+    }
     fleet.stop().await;
 }

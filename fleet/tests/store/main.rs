@@ -62,24 +62,6 @@ fn tree(name: &str, leaves: u32) -> NewJob {
         memory: if level == 1 { 1 << 40 } else { 1 },
         work: 3,
     };
-    let mut tasks = Vec::new();
-    let mut row: Vec<u32> = (0..leaves).collect();
-    tasks.extend((0..leaves).map(|index| task("leaf", 0, u64::from(index), Vec::new())));
-    let mut level = 0;
-    while row.len() > 1 {
-        level += 1;
-        let mut above = Vec::new();
-        for (index, pair) in row.chunks(2).enumerate() {
-            if pair.len() == 1 {
-                above.push(pair[0]);
-                continue;
-            }
-            above.push(tasks.len() as u32);
-            tasks.push(task("join", level, index as u64, pair.to_vec()));
-        }
-        row = above;
-    }
-    tasks.push(task("wrap", level + 1, 0, row));
     NewJob {
         id: JobId::of(&[name.as_bytes()]),
         machine: machine(1),
@@ -90,7 +72,7 @@ fn tree(name: &str, leaves: u32) -> NewJob {
         priority: 0,
         inputs: vec![blob(name)],
         trace: "00-trace".to_owned(),
-        tasks,
+        tasks: support::tree::tree(leaves, task),
     }
 }
 

@@ -12,4 +12,5 @@ pub mod postgres;
 pub mod s3;
 pub mod tiny;
 pub mod toy;
+pub mod tree;
 pub mod watch;
