@@ -9,7 +9,7 @@ help: ## Lists these targets
 run: ## Proves a file on the CPU and on an OpenCL device if there is one: make run FILE=path (default README.md)
 	@FILE="$(FILE)" scripts/run.sh
 
-test: ## Installs the OpenCL runtimes, then runs everything that CI runs: make test STAGES="fmt host" for a part
+test: ## Installs what the tests need, then runs everything that CI runs: make test STAGES="fmt host" for a part
 	@scripts/ci.sh
 
 test-long: ## The same with many more cases, the portable build and the benches' code
