@@ -25,7 +25,10 @@ prove_on() {
 
 # A device is listed with its selector, "opencl:0". No OpenCL library, or none with a device, is no error here.
 opencl_device_found() {
-    "$starkwright" devices --json 2>/dev/null | grep -Eq '"opencl(:[^"]*)?"[[:space:]]*([],}]|$)'
+    # All of it first: grep leaves at the first match, and what is written after that would fail.
+    local listed
+    listed=$("$starkwright" devices --json 2>/dev/null) || return 1
+    grep -Eq '"opencl(:[^"]*)?"[[:space:]]*([],}]|$)' <<<"$listed"
 }
 
 "${CARGO:-cargo}" build --release -p starkwright

@@ -155,13 +155,19 @@ fn row(profile: Profile, name: &str, circuit: &Circuit, security: &Security) -> 
 }
 
 fn print(profiled: &Profiled) -> Result<(), Failure> {
-    println!("{}", profiled.profile);
-    println!(
+    say!("{}", profiled.profile);
+    say!(
         "{:22} {:>5} {:>8} {:>12} {:>8} {:>7} {:>6}  security",
-        "circuit", "rows", "columns", "permutations", "gates", "bits", "slack"
+        "circuit",
+        "rows",
+        "columns",
+        "permutations",
+        "gates",
+        "bits",
+        "slack"
     );
     for row in &profiled.rows {
-        println!(
+        say!(
             "{:22} {:>5} {:>8} {:>12} {:>8} {:>7} {:>5.0}%  {} bits, limited by {}",
             row.circuit,
             format!("2^{}", row.log_height),
@@ -175,6 +181,6 @@ fn print(profiled: &Profiled) -> Result<(), Failure> {
         );
     }
     let root = profiled.keys.allowed(profiled.profile)?.root();
-    println!("allowed root  {}\n", digits(&root));
+    say!("allowed root  {}\n", digits(&root));
     Ok(())
 }

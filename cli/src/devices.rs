@@ -60,7 +60,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<u8, Failure> {
         output::json(&found)?;
     } else {
         for device in &found {
-            println!(
+            say!(
                 "{:<10} {}\n           {}, {} compute units, {} memory, {} in one allocation\n           {}",
                 device.selector,
                 device.name,
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<u8, Failure> {
             );
         }
         if let Some(missing) = missing {
-            println!("{OPENCL:<10} {missing}");
+            say!("{OPENCL:<10} {missing}");
         }
     }
     Ok(DONE)
@@ -104,7 +104,7 @@ fn export(args: &DevicesArgs, folder: &Path) -> Result<u8, Failure> {
             programs,
         })?;
     } else {
-        println!(
+        say!(
             "{} ({}): {programs} programs in {}",
             device.selector,
             device.name,
@@ -119,9 +119,10 @@ fn test(selector: &str, args: &DevicesArgs) -> Result<u8, Failure> {
     let tested = with_device(&config, Test).and_then(|tested| tested);
     if !args.json {
         let device = tested?;
-        println!(
+        say!(
             "{} ({}): every operation gives the reference's answers",
-            device.selector, device.name
+            device.selector,
+            device.name
         );
         return Ok(DONE);
     }

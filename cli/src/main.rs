@@ -12,6 +12,12 @@
 //! 2 bad usage, input or output, 3 a device failed, 4 a job is not done, 5 a job failed, 6 an aggregator is out of reach or
 //! refused.
 
+/// A line on standard output: `println!`, which panics where nobody reads any more.
+macro_rules! say {
+    () => { $crate::output::line(format_args!("")) };
+    ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
+}
+
 mod aggregate;
 mod args;
 mod bench;

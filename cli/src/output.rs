@@ -1,5 +1,9 @@
 //! How results are printed: JSON for programs, a few lines for people.
 
+use std::fmt::Arguments;
+use std::io::{self, Write as _};
+use std::process;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use p3_field::PrimeField32;
 use serde::Serialize;
@@ -7,13 +11,25 @@ use starkwright_aggregator::statement::{Digest, TreeStatement};
 use starkwright_prover::profile::Profile;
 use starkwright_prover::security::{Bits, Security};
 
-use crate::exit::Failure;
+use crate::exit::{Failure, USAGE};
+
+/// A line on standard output. A reader that has left (`| head`) changes nothing: the exit code still says how it went. Where it
+/// cannot be written for another reason, as on a full disk, the process ends with code 2.
+pub(crate) fn line(text: Arguments<'_>) {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("starkwright: cannot write to standard output: {error}");
+            process::exit(i32::from(USAGE));
+        }
+        _ => {}
+    }
+}
 
 /// One JSON value on standard output.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::usage(format!("cannot print the result: {error}")))?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }
 
@@ -32,18 +48,18 @@ pub(crate) fn digits(digest: &Digest) -> String {
 
 /// What a range of items leads from and to.
 pub(crate) fn range(statement: &TreeStatement) {
-    println!(
+    say!(
         "items     {} to {}",
         statement.first_index,
         statement.first_index + (statement.count - 1)
     );
-    println!("old       {}", digits(&statement.begin));
-    println!("new       {}", digits(&statement.end));
+    say!("old       {}", digits(&statement.begin));
+    say!("new       {}", digits(&statement.end));
 }
 
 /// How safe a proof is.
 pub(crate) fn security(profile: Profile, security: &Security) {
-    println!(
+    say!(
         "security  {profile} ({} bits for {}, limited by {}), not zero-knowledge",
         Bits(security.bits),
         profile.scope(),

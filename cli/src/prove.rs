@@ -187,27 +187,29 @@ fn print(report: &ProveReport, backend: &str, json: bool) -> Result<(), Failure>
             complete: true,
         });
     }
-    println!("digest    {}", hex(&statement.digest));
-    println!(
+    say!("digest    {}", hex(&statement.digest));
+    say!(
         "length    {} bytes in {} segments",
-        statement.length, statement.segments
+        statement.length,
+        statement.segments
     );
-    println!(
+    say!(
         "device    {} ({})",
-        report.device.name, report.device.driver
+        report.device.name,
+        report.device.driver
     );
     output::security(report.profile, &report.security);
-    println!("proof     {}", bytes(report.proof_bytes));
-    println!("time      {:.2} s", report.seconds);
+    say!("proof     {}", bytes(report.proof_bytes));
+    say!("time      {:.2} s", report.seconds);
     for (phase, seconds) in &report.phases {
-        println!("          {seconds:8.2} s  {phase}");
+        say!("          {seconds:8.2} s  {phase}");
     }
-    println!(
+    say!(
         "moved     {} up, {} down",
         bytes(report.statistics.bytes_up),
         bytes(report.statistics.bytes_down)
     );
-    println!(
+    say!(
         "memory    {} device peak, {} host peak",
         bytes(report.statistics.peak_bytes),
         memory::peak_bytes().map_or_else(|| "unknown".to_owned(), bytes)

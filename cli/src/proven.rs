@@ -70,11 +70,11 @@ impl<T: Serialize> Proven<'_, T> {
             });
         }
         output::range(statement);
-        println!("{}", self.line);
+        say!("{}", self.line);
         output::security(self.profile, self.security);
-        println!("proof     {}", bytes(self.proof_bytes));
-        println!("time      {:.2} s", self.seconds);
-        println!(
+        say!("proof     {}", bytes(self.proof_bytes));
+        say!("time      {:.2} s", self.seconds);
+        say!(
             "memory    {} host peak",
             memory::peak_bytes().map_or_else(|| "unknown".to_owned(), bytes)
         );

@@ -168,26 +168,26 @@ fn rejected(error: impl Into<Failure>) -> Result<(Verified, u8), Failure> {
 
 fn print(verified: &Verified) {
     match (verified.valid, verified.complete) {
-        (true, true) => println!("valid     by stock Plonky3, and complete"),
-        (true, false) => println!("PARTIAL   every proof is valid, but they are no whole file"),
-        _ => println!("INVALID"),
+        (true, true) => say!("valid     by stock Plonky3, and complete"),
+        (true, false) => say!("PARTIAL   every proof is valid, but they are no whole file"),
+        _ => say!("INVALID"),
     }
     if let Some(reason) = &verified.reason {
-        println!("reason    {reason}");
+        say!("reason    {reason}");
     }
     if let Some(digest) = &verified.digest {
-        println!("digest    {digest}");
+        say!("digest    {digest}");
     }
     if let (Some(kind), Some(first), Some(count)) = (verified.kind, verified.first, verified.count)
     {
-        println!("items     {first} to {} (a {kind})", first + (count - 1));
+        say!("items     {first} to {} (a {kind})", first + (count - 1));
     }
     if let (Some(old), Some(new)) = (&verified.old, &verified.new) {
-        println!("old       {old}");
-        println!("new       {new}");
+        say!("old       {old}");
+        say!("new       {new}");
     }
     if let (Some(length), Some(segments)) = (verified.length, verified.segments) {
-        println!("length    {length} bytes in {segments} segments");
+        say!("length    {length} bytes in {segments} segments");
     }
     if let (Some(profile), Some(bits), Some(term), Some(scope)) = (
         &verified.profile,
@@ -195,12 +195,12 @@ fn print(verified: &Verified) {
         verified.security_binding_term,
         verified.security_scope,
     ) {
-        println!(
+        say!(
             "security  {profile} ({} bits for {scope}, limited by {term}), not zero-knowledge",
             Bits(bits)
         );
     }
     if let Some(size) = verified.proof_bytes {
-        println!("proof     {}", bytes(size));
+        say!("proof     {}", bytes(size));
     }
 }

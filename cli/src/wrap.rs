@@ -64,9 +64,9 @@ pub(crate) fn run(args: &WrapArgs) -> Result<u8, Failure> {
         return Ok(DONE);
     }
     output::range(statement);
-    println!("profile   {}", report.profile);
-    println!("proof     {}", bytes(report.proof_bytes));
-    println!("time      {seconds:.2} s");
+    say!("profile   {}", report.profile);
+    say!("proof     {}", bytes(report.proof_bytes));
+    say!("time      {seconds:.2} s");
     Ok(DONE)
 }
 

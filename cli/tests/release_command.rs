@@ -9,6 +9,7 @@
 mod workbench;
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::Value;
 use workbench::{Bench, QUICK, code, complaint, digest, text};
@@ -300,5 +301,28 @@ fn exported_programs_prove_what_compiled_ones_do() {
         let (proof, _) = bench.prove(&input, "offline", &more);
         let (cpu, _) = bench.prove(&input, "cpu", &["--backend", "cpu"]);
         assert_eq!(fs::read(proof).unwrap(), fs::read(cpu).unwrap());
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_changes_nothing_and_a_full_output_is_said() {
+    let bench = Bench::new();
+    for args in [&["devices"][..], &["devices", "--json"], &["circuit"]] {
+        let mut command = bench.command();
+        command
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 0, "{}", complaint(&output));
+        assert_eq!(complaint(&output), "");
+    }
+    if let Ok(full) = fs::File::options().write(true).open("/dev/full") {
+        let output = bench.command().arg("devices").stdout(full).output();
+        let output = output.unwrap();
+        assert_eq!(code(&output), 2);
+        assert!(complaint(&output).contains("standard output"));
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<u8, Failure> {
             "no device to measure: no OpenCL runtime is installed (see docs/devices.md)",
         ));
     }
-    println!(
+    say!(
         "features compiled in: {}",
         cpu_features::compiled().join(" ")
     );

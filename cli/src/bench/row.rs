@@ -94,7 +94,7 @@ impl Row {
     }
 
     pub(crate) fn print(&self) {
-        println!(
+        say!(
             "{:<24.24} {:<18} {:<10} {:<10} {:>9} {:<14} {:>8.2} {:>8.2} {:>6.2}",
             self.driver,
             self.kernel,
@@ -111,7 +111,7 @@ impl Row {
                 .iter()
                 .map(|(phase, share)| format!("{phase} {:.0} %", 100.0 * share))
                 .collect();
-            println!("{:24} {}", "", parts.join(", "));
+            say!("{:24} {}", "", parts.join(", "));
         }
     }
 }
@@ -127,9 +127,17 @@ fn shares(seconds: PhaseSeconds) -> PhaseShares {
 
 /// The line above the rows.
 pub(crate) fn header() {
-    println!(
+    say!(
         "{:<24} {:<18} {:<10} {:<10} {:>9} {:<14} {:>8} {:>8} {:>6}",
-        "driver", "kernel", "field", "shape", "rate", "unit", "cpu x", "wall x", "spread"
+        "driver",
+        "kernel",
+        "field",
+        "shape",
+        "rate",
+        "unit",
+        "cpu x",
+        "wall x",
+        "spread"
     );
 }
 

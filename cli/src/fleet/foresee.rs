@@ -57,23 +57,24 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<u8, Failure> {
         return Ok(DONE);
     }
     for job in &forecast.jobs {
-        println!("{}  done in {:.0} s", job.id, job.eta_s);
+        say!("{}  done in {:.0} s", job.id, job.eta_s);
     }
-    println!("provers   {} working now", forecast.provers);
+    say!("provers   {} working now", forecast.provers);
     for point in &forecast.curve {
-        println!(
+        say!(
             "          {:>4} provers: everything in {:.0} s",
-            point.provers, point.delay_s
+            point.provers,
+            point.delay_s
         );
     }
     if !forecast.unmeasured.is_empty() {
-        println!(
+        say!(
             "unknown   nobody was measured at: {}",
             forecast.unmeasured.join(", ")
         );
     }
     if forecast.rough {
-        println!("rough     too many tasks to simulate each: these are lower bounds");
+        say!("rough     too many tasks to simulate each: these are lower bounds");
     }
     Ok(DONE)
 }
@@ -124,12 +125,13 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<u8, Failure> {
         return Ok(code);
     }
     match plan.provers {
-        Some(provers) => println!("provers   {provers} are needed"),
-        None => println!("provers   no number suffices: {}", plan.why),
+        Some(provers) => say!("provers   {provers} are needed"),
+        None => say!("provers   no number suffices: {}", plan.why),
     }
-    println!(
+    say!(
         "job       {:.0} s of work, {:.0} s of them one after the other at least",
-        plan.work_s, plan.chain_s
+        plan.work_s,
+        plan.chain_s
     );
     for point in &plan.curve {
         let delay = point.p95_s.map_or_else(
@@ -137,7 +139,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<u8, Failure> {
             |p95| format!("95 % within {p95:.0} s"),
         );
         let load = 100.0 * point.load;
-        println!(
+        say!(
             "          {:>4} provers: {load:.0} % busy, {delay}",
             point.provers
         );
@@ -169,7 +171,7 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<u8, Failure> {
         return Ok(DONE);
     }
     let done = report.jobs.iter().filter(|job| job.delay_s().is_some());
-    println!(
+    say!(
         "jobs      {} of {} done in {:.0} s by {} provers, busy {:.0} % of the time",
         done.count(),
         report.jobs.len(),
@@ -178,12 +180,15 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<u8, Failure> {
         100.0 * report.utilisation
     );
     if let Some(delay) = report.delay {
-        println!(
+        say!(
             "delay     mean {:.0} s, half within {:.0} s, 95 % within {:.0} s, all within {:.0} s",
-            delay.mean_s, delay.p50_s, delay.p95_s, delay.max_s
+            delay.mean_s,
+            delay.p50_s,
+            delay.p95_s,
+            delay.max_s
         );
     }
-    println!(
+    say!(
         "faults    {} attempts failed, {} crashes, {} leases lost, {} proofs refused, {} duplicates",
         report.counts.failed,
         report.counts.crashes,
@@ -196,7 +201,7 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<u8, Failure> {
             || "not all jobs are done".to_owned(),
             |delay| format!("95 % within {:.0} s", delay.p95_s),
         );
-        println!("          {:>4} provers: {delay}", point.provers);
+        say!("          {:>4} provers: {delay}", point.provers);
     }
     Ok(DONE)
 }

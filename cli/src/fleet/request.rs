@@ -98,7 +98,7 @@ fn one(id: JobId, args: &StatusArgs) -> Result<u8, Failure> {
     } else {
         describe(&shown.job);
         if let Some(forecast) = &forecast {
-            println!("forecast  {}", when(shown.eta_s, forecast));
+            say!("forecast  {}", when(shown.eta_s, forecast));
         }
     }
     Ok(code(shown.job.state))
@@ -149,7 +149,7 @@ fn line(shown: &Shown) {
     let eta = shown
         .eta_s
         .map(|eta_s| format!("  done in about {eta_s:.0} s"));
-    println!(
+    say!(
         "{}  {:9}  {:>6}/{:<6}  items {}..{}  {}{}",
         job.id,
         job.state.name(),
@@ -163,26 +163,30 @@ fn line(shown: &Shown) {
 }
 
 fn describe(job: &JobView) {
-    println!("job       {} ({})", job.id, job.state.name());
-    println!("machine   {}", job.machine);
-    println!(
+    say!("job       {} ({})", job.id, job.state.name());
+    say!("machine   {}", job.machine);
+    say!(
         "items     {} to {}",
         job.first,
         job.first.saturating_add(job.count.saturating_sub(1))
     );
-    println!(
+    say!(
         "tasks     {} done, {} running, {} ready, {} waiting, {} failed",
-        job.tasks.done, job.tasks.leased, job.tasks.ready, job.tasks.waiting, job.tasks.failed
+        job.tasks.done,
+        job.tasks.leased,
+        job.tasks.ready,
+        job.tasks.waiting,
+        job.tasks.failed
     );
     if let Some(ended) = job.ended {
         let seconds = ended.saturating_sub(job.submitted) as f64 / 1000.0;
-        println!("time      {seconds:.2} s from submission to end");
+        say!("time      {seconds:.2} s from submission to end");
     }
     if let Some(result) = &job.result {
-        println!("proof     {}", output::bytes(result.bytes));
+        say!("proof     {}", output::bytes(result.bytes));
     }
     if !job.error.is_empty() {
-        println!("error     {}", job.error);
+        say!("error     {}", job.error);
     }
 }
 
@@ -221,7 +225,7 @@ pub(crate) fn fetch(args: &FetchArgs) -> Result<u8, Failure> {
             proof_bytes: fetched,
         })?;
     } else {
-        println!("proof     {}", output::bytes(fetched));
+        say!("proof     {}", output::bytes(fetched));
     }
     Ok(DONE)
 }
@@ -246,7 +250,7 @@ fn change(
             state: state.name(),
         })?;
     } else {
-        println!("job {id} is {}", state.name());
+        say!("job {id} is {}", state.name());
     }
     Ok(DONE)
 }
@@ -285,7 +289,7 @@ pub(crate) fn provers(args: &ProversArgs) -> Result<u8, Failure> {
         if args.json {
             output::json(&serde_json::json!({ "released": name }))?;
         } else {
-            println!("prover {name} may work again");
+            say!("prover {name} may work again");
         }
         return Ok(DONE);
     }
@@ -316,12 +320,15 @@ pub(crate) fn provers(args: &ProversArgs) -> Result<u8, Failure> {
             (true, 0) => "idle",
             (true, _) => "proving",
         };
-        println!(
+        say!(
             "{:20}  {state:11}  {:>6} done  seen {:.0} s ago  {}",
-            row.name, row.done, row.seen_s_ago, row.device
+            row.name,
+            row.done,
+            row.seen_s_ago,
+            row.device
         );
         if !row.quarantined.is_empty() {
-            println!("{:20}  {}", "", row.quarantined);
+            say!("{:20}  {}", "", row.quarantined);
         }
     }
     Ok(DONE)

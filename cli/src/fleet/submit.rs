@@ -78,7 +78,7 @@ async fn keccak(args: &SubmitKeccakArgs) -> Result<u8, Failure> {
             output::bytes(bytes)
         );
     }
-    println!("{}", reply.job);
+    say!("{}", reply.job);
     Ok(DONE)
 }
 
