@@ -179,7 +179,8 @@ pub trait JobStore: Send + Sync {
     /// The store's.
     async fn cancel_suffix(&self, stream: &str, from: u64) -> Result<Vec<JobId>, FleetError>;
 
-    /// Queues a failed or cancelled job again: what is proven stays proven, attempts start anew.
+    /// Queues a failed or cancelled job again: what is proven stays proven, attempts at the
+    /// rest start anew.
     ///
     /// # Errors
     /// [`FleetError::UnknownJob`], [`FleetError::State`], [`FleetError::Full`].

@@ -119,6 +119,33 @@ async fn a_failed_task_goes_elsewhere_first_and_attempts_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_tried_again_starts_attempts_anew_but_where_a_proof_is_there() {
+    let (all, _server) = Tested::all(LIMITS).await;
+    for tested in &all {
+        let store = &*tested.store;
+        with_provers(store).await;
+        let job = tree("job", 2);
+        store.submit(&job).await.unwrap();
+        for _ in 0..2 {
+            let leaf = store.claim("a", LEASE).await.unwrap().unwrap();
+            store.fail(leaf.task, leaf.token, "hot").await.unwrap();
+        }
+        let proven = store.claim("b", LEASE).await.unwrap().unwrap();
+        store.complete(proven.task, &proof("leaf")).await.unwrap();
+        let attempts = async || -> Vec<u32> {
+            let tasks = store.tasks(job.id, 0, 9).await.unwrap();
+            tasks.iter().map(|task| task.attempts).collect()
+        };
+        assert_eq!(attempts().await, [1, 1, 0, 0], "{}", tested.name);
+        store.cancel(job.id).await.unwrap();
+        store.retry(job.id).await.unwrap();
+        let mut expected = [0; 4];
+        expected[proven.task.number as usize] = 1;
+        assert_eq!(attempts().await, expected, "{}", tested.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tasks_go_to_devices_that_hold_them_and_machines_that_serve_them() {
     let (all, _server) = Tested::all(LIMITS).await;
     for tested in &all {

@@ -206,7 +206,9 @@ impl Queue {
         let mut ready = Vec::new();
         for number in 0..job.tasks.len() as u32 {
             let task = &mut job.tasks[number as usize];
-            task.attempts = 0;
+            if task.state != TaskState::Done {
+                task.attempts = 0;
+            }
             if matches!(task.state, TaskState::Ready | TaskState::Failed) {
                 ready.push(number);
             }
