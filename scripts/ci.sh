@@ -16,8 +16,9 @@ readonly target_minutes=40 alarm_minutes=60
 # Past this CI stops by itself, so that what it has to say is said before whatever called it runs out of patience.
 limit_minutes=82
 
+# The short run draws the same cases each time, the long one new ones; either prints the smallest case that fails.
 case ${1:-} in
-    '') ;;
+    '') export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-31}" ;;
     long)
         export STARKWRIGHT_LONG=1 PROPTEST_CASES="${PROPTEST_CASES:-2048}"
         all="$all portable bench"
