@@ -21,11 +21,11 @@ lint: ## The formatter, the linter, the documentation and the dependencies' lice
 policy: ## Licences, bans and sources of the dependencies alone
 	@scripts/stages.sh policy
 
-runtimes: ## Installs and checks the OpenCL runtimes alone
+runtimes: ## Installs and checks what the tests need: OpenCL runtimes, PostgreSQL, moto, a browser
 	@scripts/runtimes.sh install
 
 bench: ## Measures every device found against Plonky3: a table, and its rows in target/bench.json
-	@scripts/runtimes.sh install || true
+	@scripts/runtimes.sh check || true
 	@cargo build --release -p starkwright
 	@scripts/runtimes.sh exec all $(TARGET)/release/starkwright bench --json $(TARGET)/bench.json
 

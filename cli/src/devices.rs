@@ -120,7 +120,7 @@ fn test(selector: &str, args: &DevicesArgs) -> Result<u8, Failure> {
     if !args.json {
         let device = tested?;
         say!(
-            "{} ({}): every operation gives the reference's answers",
+            "{} ({}): every operation that it supports gives the reference's answers",
             device.selector,
             device.name
         );

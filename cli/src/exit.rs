@@ -59,7 +59,7 @@ impl From<FleetError> for Failure {
             | FleetError::Refused { .. }
             | FleetError::Quarantined { .. } => REFUSED,
             FleetError::JobFailed { .. } => FAILED,
-            FleetError::Stopped { .. } => OPEN,
+            FleetError::Stopped { .. } => INVALID,
             FleetError::Device { .. } => DEVICE,
             _ => USAGE,
         };

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use workbench::{Bench, code, complaint, text};
+use workbench::{Bench, code, complaint, printed, text};
 
 const LEAST: [&str; 2] = ["--profile", "conjectured100"];
 
@@ -36,7 +36,7 @@ fn aggregate(bench: &Bench, proofs: &[PathBuf], output: &str, more: &[&str]) -> 
     args.extend(more);
     let done = bench.run(&args);
     assert_eq!(code(&done), 0, "{}", complaint(&done));
-    serde_json::from_slice(&done.stdout).unwrap()
+    printed(&done, "aggregate")
 }
 
 /// Exit code and printed object.

@@ -12,7 +12,7 @@ use std::fs;
 use std::process::Stdio;
 
 use serde_json::Value;
-use workbench::{Bench, QUICK, code, complaint, digest, text};
+use workbench::{Bench, QUICK, code, complaint, digest, printed, text};
 
 #[test]
 fn proves_and_verifies_a_file() {
@@ -42,8 +42,7 @@ fn proves_and_verifies_a_file() {
         let mut args = vec!["verify", text(&proof), "--json"];
         args.extend(more);
         let done = bench.run(&args);
-        let printed: Value = serde_json::from_slice(&done.stdout).unwrap();
-        (code(&done), printed)
+        (code(&done), printed(&done, "verify"))
     };
     let (status, verified) = verify(&[&least[..], &["-i", text(&input)]].concat());
     assert_eq!(
@@ -229,19 +228,40 @@ fn more_segments_than_the_profile_covers_are_refused_beforehand() {
 }
 
 #[test]
-fn every_help_says_what_the_exit_codes_mean() {
+fn every_help_has_examples_and_says_what_the_exit_codes_mean() {
     let bench = Bench::new();
     for command in [
-        &["prove"][..],
+        &[][..],
+        &["devices"],
+        &["prove"],
         &["prove", "keccak"],
         &["verify"],
-        &["devices"],
-        &[],
+        &["aggregate"],
+        &["wrap"],
+        &["circuit"],
+        &["aggregator"],
+        &["prover"],
+        &["submit"],
+        &["submit", "keccak"],
+        &["status"],
+        &["forecast"],
+        &["plan"],
+        &["simulate"],
+        &["fetch"],
+        &["cancel"],
+        &["retry"],
+        &["provers"],
+        &["bench"],
     ] {
         let done = bench.run(&[command, &["--help"]].concat());
         assert_eq!(code(&done), 0);
         let help = String::from_utf8(done.stdout).unwrap();
         assert!(help.contains("Exit codes: 0 done"), "{command:?}: {help}");
+        let example = format!("  starkwright {}", command.join(" "));
+        assert!(
+            command.is_empty() || help.contains(&example),
+            "{command:?}: {help}"
+        );
     }
 }
 
@@ -250,7 +270,7 @@ fn devices_are_listed_and_tested() {
     let bench = Bench::new();
     let done = bench.run(&["devices", "--json"]);
     assert_eq!(code(&done), 0);
-    let listed: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let listed = printed(&done, "devices");
     assert_eq!(listed[0]["selector"], "cpu");
     let done = bench.run(&["devices", "--test", "cpu", "--json"]);
     assert_eq!(code(&done), 0, "{}", complaint(&done));

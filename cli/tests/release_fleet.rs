@@ -8,7 +8,7 @@ use std::process::Output;
 
 use serde_json::Value;
 use workbench::fleet::{Fleet, free_address};
-use workbench::{Bench, QUICK, code};
+use workbench::{Bench, QUICK, code, printed};
 
 fn text(output: &[u8]) -> String {
     String::from_utf8_lossy(output).into_owned()
@@ -60,7 +60,7 @@ fn files_become_one_wrap_whoever_is_killed() {
     let _aggregator = fleet.aggregator(&[]);
     let waited = fleet.ask(&["status", &id, "--wait", "--json"]);
     assert_eq!(code(&waited), 0, "{}", text(&waited.stderr));
-    let job: Value = serde_json::from_slice(&waited.stdout).unwrap();
+    let job = printed(&waited, "status");
     assert_eq!(job["tasks"]["done"], 14);
     // The same submission is the same job.
     let again = fleet.ask(&submit);
@@ -85,7 +85,7 @@ fn files_become_one_wrap_whoever_is_killed() {
     );
 
     let provers = fleet.ask(&["provers", "--json"]);
-    let provers: Value = serde_json::from_slice(&provers.stdout).unwrap();
+    let provers = printed(&provers, "provers");
     assert_eq!(provers.as_array().unwrap().len(), 2);
     // Measured, a plan can be made: one job an hour needs one prover.
     let plan = fleet.ask(&[
@@ -97,9 +97,9 @@ fn files_become_one_wrap_whoever_is_killed() {
         "--json",
     ]);
     assert_eq!(code(&plan), 0, "{}", text(&plan.stderr));
-    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+    let plan = printed(&plan, "plan");
     assert_eq!(plan["provers"], 1);
-    assert_eq!(code(&fleet.ask(&["forecast", "--json"])), 0);
+    printed(&fleet.ask(&["forecast", "--json"]), "forecast");
 }
 
 /// Some minutes.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use workbench::fleet::{Fleet, free_address, get};
-use workbench::{Bench, QUICK, code, complaint};
+use workbench::{Bench, QUICK, code, complaint, printed};
 
 /// Jobs of 4 and 2 leaves, ten seconds apart, and one prover.
 fn scenario() -> Value {
@@ -34,7 +34,7 @@ fn a_scenario_is_simulated_with_other_numbers_of_provers_too() {
     let simulate = ["simulate", "scenario.json", "--curve", "4"];
     let done = bench.run(&[&simulate[..], &["--json"]].concat());
     assert_eq!(code(&done), 0, "{}", complaint(&done));
-    let found: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let found = printed(&done, "simulate");
     // Six leaves, four joins, two wraps, one after the other.
     assert_eq!(found["report"]["end_s"], 18.0);
     assert_eq!(found["report"]["jobs"].as_array().unwrap().len(), 2);

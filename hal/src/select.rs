@@ -170,7 +170,7 @@ impl From<Selector> for String {
 pub struct Candidate {
     /// The selector that names exactly this device, as `opencl:0`.
     pub selector: String,
-    /// What a filter is compared with: the names of platform, vendor and device.
+    /// What a filter is compared with, as the names of platform and device.
     pub names: Vec<String>,
     /// Kind of processor.
     pub kind: DeviceKind,

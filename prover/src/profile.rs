@@ -1,7 +1,8 @@
 //! Named security profiles and the parameters they stand for.
 //!
 //! A profile is the only way to choose security: commands, files and configurations carry its name, never a query
-//! count. `docs/security.md` justifies every number below and prints the bits that each listed shape reaches;
+//! count. `docs/security.md` justifies the leaves' numbers below and prints the bits that each listed shape reaches,
+//! `docs/soundness.md` those of the circuits above them;
 //! [`security`](crate::security) computes them for the shape that is about to be proven.
 
 use std::fmt;

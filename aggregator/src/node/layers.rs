@@ -21,7 +21,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// The layers of a profile: `docs/security.md` rates each.
+    /// The layers of a profile: `docs/soundness.md` rates each.
     #[must_use]
     pub const fn of(profile: Profile) -> Self {
         let node = profile.node();

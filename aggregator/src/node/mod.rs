@@ -7,7 +7,7 @@
 //!                every leaf shape     one shape: tables, heights, parameters
 //! ```
 //!
-//! - **lift** verifies a proof of one machine at one height and states what it says as a [`TreeStatement`]. Its table is as
+//! - **lift** verifies a proof of one machine at one height and states what it says as a [`TreeStatement`](crate::statement::TreeStatement). Its table is as
 //!   high as that takes.
 //! - **shrink** verifies a lift, whose key stands in its circuit, and keeps its statement. It has the uniform shape.
 //! - **join** verifies two proofs of the uniform shape and states their join. A child's key is no part of the circuit: it is
@@ -52,6 +52,3 @@ pub use shrink::Shrink;
 pub use uniform::Uniform;
 pub use verifiers::Verifiers;
 pub use wrap::{ByteDigest, Wrap, WrapProof};
-
-#[allow(unused_imports, reason = "named in the documentation")]
-use crate::statement::TreeStatement;

@@ -41,7 +41,7 @@ pub(crate) struct RangeArgs {
     /// Index of the first file's item.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) first: u64,
-    /// The accumulator before it: up to 64 hexadecimal digits, as `verify` prints it.
+    /// The accumulator before it, in up to 64 hexadecimal digits: the `new` that `verify` prints of the range before.
     #[arg(long, value_name = "HEX", default_value = "0")]
     pub(crate) old: String,
 }

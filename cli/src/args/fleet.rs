@@ -10,7 +10,8 @@ use super::{BackendArgs, ConfigArgs, ProofArgs, RangeArgs};
 /// How to reach an aggregator.
 #[derive(Debug, Args)]
 pub(crate) struct LinkArgs {
-    /// The aggregator: HOST:PORT, http://HOST:PORT or https://HOST:PORT [default: 127.0.0.1:7070].
+    /// The aggregator: HOST:PORT (http on this host, https beyond), http://HOST:PORT or https://HOST:PORT
+    /// [default: 127.0.0.1:7070].
     #[arg(long, value_name = "ADDR", env = "STARKWRIGHT_CONNECT")]
     pub(crate) connect: Option<String>,
     /// A file with the token to show; else STARKWRIGHT_TOKEN holds it.
@@ -45,11 +46,11 @@ pub(crate) struct AggregatorArgs {
     /// name and those called NAME.*; else STARKWRIGHT_PROVER_TOKEN holds it.
     #[arg(long, value_name = "FILE")]
     pub(crate) prover_token_file: Option<PathBuf>,
-    /// The certificate's chain, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    /// The certificate's chain, in PEM: with --tls-key.
+    #[arg(long, value_name = "FILE")]
     pub(crate) tls_cert: Option<PathBuf>,
-    /// The certificate's key, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    /// The certificate's key, in PEM: with --tls-cert.
+    #[arg(long, value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Listen on another address than this host's without TLS: where the network is trusted.
     #[arg(long)]
@@ -64,10 +65,10 @@ pub(crate) struct AggregatorArgs {
     #[arg(long, value_name = "ADDR")]
     pub(crate) page: Option<SocketAddr>,
     /// The delay that 95 % of the jobs are not to exceed, as 5m or 90s: for --on-provers.
-    #[arg(long, value_name = "D", requires = "on_provers")]
+    #[arg(long, value_name = "D")]
     pub(crate) target_delay: Option<String>,
     /// Told how many provers are needed when that changes: a command (the number is its last argument) or an http address.
-    #[arg(long, value_name = "HOOK", requires = "target_delay")]
+    #[arg(long, value_name = "HOOK")]
     pub(crate) on_provers: Option<String>,
     /// Print one JSON object when it listens.
     #[arg(long)]
@@ -112,7 +113,7 @@ pub(crate) enum Submitted {
     /// That files have their Keccak-256 digests and lengths: one wrapped proof of all. NOT zero-knowledge.
     #[command(after_help = concat!("Examples:\n  \
         starkwright submit keccak -i a.bin -i b.bin\n  \
-        starkwright submit keccak -i a.bin --connect prover.example:7070 --profile conjectured100\n\n\
+        starkwright submit keccak -i a.bin --connect fleet.example:7070 --profile conjectured100\n\n\
         The last line of the output is the job's id. The proof is NOT zero-knowledge.\n\n", exit_codes!()))]
     Keccak(SubmitKeccakArgs),
 }
@@ -127,7 +128,7 @@ pub(crate) struct SubmitKeccakArgs {
     pub(crate) proof: ProofArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// The chain of ranges that the job belongs to.
+    /// A name for the chain of ranges that the job belongs to: shown with it, and a part of what makes it another job.
     #[arg(long, value_name = "NAME", default_value = "")]
     pub(crate) stream: String,
     /// Larger first.

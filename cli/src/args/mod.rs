@@ -71,7 +71,7 @@ pub(crate) enum Command {
     #[command(after_help = concat!("Examples:\n  \
         starkwright wrap all.agg -o all.wrap\n\n", exit_codes!()))]
     Wrap(WrapArgs),
-    /// Prints the circuits of a tree: rows, slack, security, keys; or writes the key files again.
+    /// Prints the circuits of a tree: rows, slack, security, the root of the allowed keys; --write also writes the key files.
     #[command(after_help = concat!("Examples:\n  \
         starkwright circuit\n  \
         starkwright circuit --profile conjectured100 --json\n  \
@@ -88,9 +88,12 @@ pub(crate) enum Command {
     #[command(after_help = concat!("Examples:\n  \
         starkwright prover --backend opencl\n  \
         starkwright prover --connect https://fleet.example:7070 --token-file prover.token --backend opencl:0\n\n\
-        Told to stop (SIGTERM), it finishes its task first; told again, it gives it back.\n\n", exit_codes!()))]
+        Told to stop (SIGTERM), it finishes its task first, for --drain seconds at most, and then gives it back. Told again, it \
+        ends at once, and its lease runs out: a failed attempt.\n\n", exit_codes!()))]
     Prover(ProverArgs),
     /// Submits a job to a fleet, and prints its id.
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright submit keccak -i a.bin -i b.bin\n\n", exit_codes!()))]
     Submit(SubmitArgs),
     /// Shows a fleet's jobs, or one of them: exit code 0 where it is done, 4 where it is open, 5 where it failed.
     #[command(after_help = concat!("Examples:\n  \
@@ -98,11 +101,14 @@ pub(crate) enum Command {
         starkwright status 0123456789abcdef0123456789abcdef --wait\n\n", exit_codes!()))]
     Status(StatusArgs),
     /// Says when the open jobs will be done, and what more or fewer provers would do.
-    #[command(after_help = exit_codes!())]
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright forecast\n  \
+        starkwright forecast --connect https://fleet.example:7070 --json\n\n", exit_codes!()))]
     Forecast(ForecastArgs),
     /// Says how many provers are needed for a rate of jobs and a delay, by the rates that a fleet has measured.
     #[command(after_help = concat!("Examples:\n  \
-        starkwright plan --arrivals 120/h --target-delay 5m\n\n", exit_codes!()))]
+        starkwright plan --arrivals 120/h --target-delay 5m\n\n\
+        4 means that no number of provers suffices.\n\n", exit_codes!()))]
     Plan(PlanArgs),
     /// Simulates a fleet in virtual time, from a scenario (docs/fleet-planning.md).
     #[command(after_help = concat!("Examples:\n  \
@@ -113,10 +119,12 @@ pub(crate) enum Command {
         starkwright fetch 0123456789abcdef0123456789abcdef -o all.wrap\n\n", exit_codes!()))]
     Fetch(FetchArgs),
     /// Calls a job off.
-    #[command(after_help = exit_codes!())]
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright cancel 0123456789abcdef0123456789abcdef\n\n", exit_codes!()))]
     Cancel(JobArgs),
     /// Queues a failed or cancelled job again; what is proven stays proven.
-    #[command(after_help = exit_codes!())]
+    #[command(after_help = concat!("Examples:\n  \
+        starkwright retry 0123456789abcdef0123456789abcdef\n\n", exit_codes!()))]
     Retry(JobArgs),
     /// Lists a fleet's provers, or lets a quarantined one work again.
     #[command(after_help = concat!("Examples:\n  \
@@ -124,16 +132,17 @@ pub(crate) enum Command {
         starkwright provers --release host-1\n\n", exit_codes!()))]
     Provers(ProversArgs),
     /// Measures devices against Plonky3 on the CPU, in one run.
-    #[command(after_help = "Examples:\n  \
+    #[command(after_help = concat!("Examples:\n  \
         starkwright bench --quick\n  \
-        starkwright bench --backend opencl:0 --backend cpu --json bench.json")]
+        starkwright bench --backend opencl:0 --backend cpu --json bench.json\n\n", exit_codes!()))]
     Bench(BenchArgs),
 }
 
 /// What `devices` takes.
 #[derive(Debug, Args)]
 pub(crate) struct DevicesArgs {
-    /// Run known answers on this device: cpu, opencl, opencl:NAME (a part of its name, or its index).
+    /// Run known answers on this device: cpu, opencl, opencl:NAME (a part of its name, or its index), shadow:DEVICE,
+    /// fallback:DEVICE.
     #[arg(long, value_name = "SEL", conflicts_with = "export")]
     pub(crate) test: Option<String>,
     /// Compile every kernel that a proof may need and write source, binary and manifest of each to this folder, which
@@ -173,7 +182,7 @@ pub(crate) struct KeccakArgs {
     /// The file to prove.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The proof file to write; it appears only when it is complete.
+    /// The proof file to write, with --provers the wrap; it appears only when it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -282,7 +291,7 @@ pub(crate) struct CircuitArgs {
 /// What `bench` takes.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// Device to measure; every device found where none is given. May be repeated.
+    /// Device to measure; every OpenCL device found where none is given. May be repeated.
     #[arg(long, value_name = "SEL")]
     pub(crate) backend: Vec<String>,
     /// Small shapes and few repetitions.

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::process::Command;
 
 use p3_baby_bear::BabyBear;
+use starkwright_aggregator::node_file::write_whole;
 use starkwright_hal::{Backend, HalError, Selector};
 use starkwright_kernels::OpenCl;
 use starkwright_prover::ProverError;
@@ -138,10 +139,7 @@ fn every_device() -> Vec<String> {
 fn write(path: &Path, rows: &[Row]) -> Result<(), Failure> {
     let failed = |why: String| Failure::usage(format!("cannot write {}: {why}", path.display()));
     let text = serde_json::to_string_pretty(rows).map_err(|error| failed(error.to_string()))?;
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    std::fs::write(&partial, text).map_err(|error| failed(error.to_string()))?;
-    std::fs::rename(&partial, path).map_err(|error| failed(error.to_string()))
+    Ok(write_whole(path, text.as_bytes())?)
 }
 
 struct Measure<'a> {

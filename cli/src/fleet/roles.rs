@@ -9,7 +9,7 @@ use serde::Serialize;
 use starkwright_fleet::FleetError;
 use starkwright_fleet::aggregator::{Aggregator, Need, Settings, Tls, Tokens, check_exposure};
 use starkwright_fleet::blobs::Blobs;
-use starkwright_fleet::forecast::{ForecastSettings, NeedSettings};
+use starkwright_fleet::forecast::{ForecastSettings, MAX_PLANNED, NeedSettings};
 use starkwright_fleet::hook::{Hook, HookSettings, Target, Windows};
 use starkwright_fleet::keccak::{KeccakMachine, KeccakProver};
 use starkwright_fleet::machine::{MachineError, TaskProver};
@@ -114,7 +114,10 @@ fn need(args: &AggregatorArgs, config: &AggregatorConfig) -> Result<Option<Need>
             target_delay_s: settings::seconds("target delay", delay)?,
             window_s: 3600.0,
             min_provers: 0,
-            forecast: ForecastSettings::default(),
+            forecast: ForecastSettings {
+                max_provers: MAX_PLANNED,
+                ..ForecastSettings::default()
+            },
         },
         hook,
     }))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Bench, complaint};
+use super::{Bench, printed};
 
 /// A role that is killed with its test.
 pub struct Role(pub Child);
@@ -108,7 +108,7 @@ impl Fleet {
     /// The object that a request prints.
     pub fn object(&self, args: &[&str]) -> Value {
         let output = self.ask(&[args, &["--json"]].concat());
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", complaint(&output)))
+        printed(&output, args[0])
     }
 
     pub fn job(&self, id: &str) -> Value {

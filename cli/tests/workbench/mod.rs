@@ -80,8 +80,27 @@ impl Bench {
         args.extend(more);
         let done = self.run(&args);
         assert_eq!(code(&done), 0, "{}", complaint(&done));
-        (output, serde_json::from_slice(&done.stdout).unwrap())
+        (output, printed(&done, "prove keccak"))
     }
+}
+
+/// The value that a command printed with `--json`, each field of which docs/commands.md names under the command's heading.
+pub fn printed(done: &Output, command: &str) -> Value {
+    let value: Value = serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|error| panic!("{command}: {error}: {}", complaint(done)));
+    let documents = include_str!("../../../docs/commands.md");
+    let sections = documents.split("\n### ").skip(1);
+    let mut sections = sections.filter_map(|section| section.split_once('\n'));
+    let section = sections.find(|(heading, _)| heading.split(", ").any(|name| name == command));
+    let (_, section) = section.unwrap_or_else(|| panic!("{command} has no section"));
+    let object = value.get(0).unwrap_or(&value);
+    for field in object.as_object().unwrap().keys() {
+        assert!(
+            section.contains(&format!("`{field}`")),
+            "{command}: {field}"
+        );
+    }
+    value
 }
 
 pub fn text(path: &Path) -> &str {

@@ -9,8 +9,8 @@ use tokio::sync::Mutex;
 use super::Aggregator;
 use crate::FleetError;
 use crate::forecast::{
-    Demand, Forecast, ForecastSettings, NeedSettings, PlanReport, PlanRequest, Snapshot, forecast,
-    needed, newest_done, plan,
+    Demand, Forecast, ForecastSettings, MAX_PLANNED, NeedSettings, PlanReport, PlanRequest,
+    Snapshot, forecast, needed, newest_done, plan,
 };
 use crate::hook::{Hook, HookSettings};
 use crate::store::JobStore;
@@ -132,7 +132,7 @@ impl Aggregator {
             overhead_s: 0.0,
             seed: 0,
             jobs: 0,
-            max_provers: 1000,
+            max_provers: MAX_PLANNED,
         };
         blocking(move || plan(&request)).await?
     }

@@ -1,6 +1,6 @@
 //! Inputs and proofs, each under the SHA-256 of its bytes.
 //!
-//! `file://FOLDER` (an absolute path) or `s3://BUCKET/PREFIX`, whose endpoint and credentials are read from the environment
+//! `file://FOLDER` or `s3://BUCKET/PREFIX`, whose endpoint and credentials are read from the environment
 //! as every S3 client does (`AWS_ENDPOINT`, `AWS_ACCESS_KEY_ID`, …); `memory:` for tests. A blob appears under its name
 //! complete or not at all, and on a disk it is synced before it appears: the queue only ever names what is there. What no row
 //! names is collected (`Blobs::collect`).

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 pub use need::{Demand, NeedSettings, needed};
 pub use paces::Paces;
-pub use plan::{PlanPoint, PlanReport, PlanRequest, parse_rate, plan};
+pub use plan::{MAX_PLANNED, PlanPoint, PlanReport, PlanRequest, parse_rate, plan};
 pub use snapshot::{
     ALIVE_MS, MAX_SIMULATED, OpenJob, Snapshot, measured_arrivals, measured_overhead, newest_done,
 };

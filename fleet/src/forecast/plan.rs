@@ -13,6 +13,9 @@ use crate::simulate::{
 };
 use crate::store::Rate;
 
+/// The most provers that an aggregator's plans and hook ever name.
+pub const MAX_PLANNED: u32 = 1000;
+
 /// A question.
 #[derive(Clone, Debug)]
 pub struct PlanRequest {

@@ -86,7 +86,8 @@ pub struct ProverReport {
 ///
 /// # Errors
 /// [`FleetError::Unreachable`] after the patience in the settings; [`FleetError::Refused`] for a wrong token, another
-/// protocol, an unserved machine, or where the prover is quarantined; [`FleetError::Device`] where its device is lost.
+/// protocol, an unserved machine, or where the prover was quarantined before; [`FleetError::Quarantined`] where it is for its
+/// last delivery; [`FleetError::Device`] where its device is lost.
 pub async fn prove_for(
     address: &Address,
     machines: Vec<Arc<dyn TaskProver>>,

@@ -111,11 +111,12 @@ pub struct Rules {
     pub max_refused: u32,
 }
 
+/// An aggregator's own where it is told nothing else.
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            lease_s: 60.0,
-            heartbeat_s: 20.0,
+            lease_s: 30.0,
+            heartbeat_s: 5.0,
             max_attempts: 5,
             max_refused: 3,
         }

@@ -104,7 +104,8 @@ pub struct TreeJob {
 pub const MAX_LEAVES: u32 = 1 << 20;
 
 impl TreeJob {
-    /// The aggregator's steps (docs/recursion.md), each of one unit of work: their rates are then seconds per task.
+    /// The steps of the Keccak machine's jobs, each of one unit of work: their rates are then seconds per task. (A wrap's is
+    /// that of the seal below it too.)
     #[must_use]
     pub fn recursion(machine: MachineId) -> Self {
         let step = |kind: &str| Step {
@@ -116,7 +117,7 @@ impl TreeJob {
             machine,
             leaf: ["leaf", "lift", "shrink"].map(step).to_vec(),
             join: step("join"),
-            root: ["close", "seal", "wrap"].map(step).to_vec(),
+            root: ["close", "wrap"].map(step).to_vec(),
         }
     }
 

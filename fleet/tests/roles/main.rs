@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starkwright_fleet::FleetError;
+use starkwright_fleet::aggregator::Submission;
 use starkwright_fleet::blobs::Blobs;
 use starkwright_fleet::client::Client;
 use starkwright_fleet::link::Address;
-use starkwright_fleet::store::{JobState, Limits, MemoryStore};
+use starkwright_fleet::store::{JobState, JobStore, Limits, MemoryStore};
+use starkwright_fleet::task::MachineId;
 use support::fleet::{Fleet, Prover, file, settings, tick};
 use support::toy::{ToyProver, Vice};
 
@@ -77,6 +79,35 @@ async fn the_same_submission_is_the_same_job_and_an_empty_file_is_a_job_too() {
     assert_eq!(done.state, JobState::Done);
     assert_eq!(fleet.submit(&path, 7).await, first);
     prover.finish().await.unwrap();
+    fleet.stop().await;
+}
+
+/// What a caller plans, to queue it within a transaction of its own, is the job that a submission of it names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_job_is_its_submissions_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new(Limits::default()));
+    let blobs = Blobs::open("memory:").unwrap();
+    let queue = Arc::<MemoryStore>::clone(&store);
+    let fleet = Fleet::start_on(queue, blobs, &["1"], settings(), "127.0.0.1:0").await;
+    let path = file(folder.path(), "input", 100);
+    let blob = fleet.client().upload(&path, |_| {}).await.unwrap();
+    let planned = fleet.aggregator.plan_job(Submission {
+        machine: MachineId {
+            name: "toy".to_owned(),
+            version: String::new(),
+        },
+        payload: b"50".to_vec(),
+        inputs: vec![blob],
+        stream: String::new(),
+        priority: 0,
+        trace: String::new(),
+    });
+    let planned = planned.await.unwrap();
+    assert_eq!(planned.tasks.len(), 4);
+    assert!(fleet.client().job(planned.id).await.is_err());
+    store.submit(&planned).await.unwrap();
+    assert_eq!(fleet.submit(&path, 50).await, planned.id);
     fleet.stop().await;
 }
 

@@ -41,8 +41,7 @@ fn rates() -> Vec<Rate> {
         ("shrink", 2.2),
         ("join", 2.3),
         ("close", 2.3),
-        ("seal", 1.5),
-        ("wrap", 3.0),
+        ("wrap", 4.5),
     ];
     let rates = seconds.map(|(kind, seconds)| rate("cpu", kind, seconds));
     rates.to_vec()

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use starkwright_fleet::simulate::{
-    MAX_LEAVES, Scenario, ScenarioSettings, curve, doubling, of_mix, parse_arrivals, poisson,
-    simulate,
+    MAX_LEAVES, Rules, Scenario, ScenarioSettings, curve, doubling, of_mix, parse_arrivals,
+    poisson, simulate,
 };
 
 use super::*;
@@ -23,6 +23,17 @@ fn settings(arrivals: &str) -> ScenarioSettings {
         serde_json::to_string(&TreeJob::recursion(machine())).unwrap(),
     );
     serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn the_documents_example_is_a_scenario() {
+    let document = include_str!("../../../docs/fleet-planning.md");
+    let (_, rest) = document.split_once("```json\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let settings: ScenarioSettings = serde_json::from_str(example).unwrap();
+    assert_eq!(settings.rules, Rules::default());
+    let report = simulate(&settings.scenario().unwrap()).unwrap();
+    assert_eq!(report.jobs.len(), 200);
 }
 
 #[test]

@@ -51,22 +51,10 @@ impl Builder {
         octets
     }
 
-    /// The elements whose words are these cells', which must be neighbours: made one after the other. Words behind the
-    /// last whole element are ignored.
-    pub fn unpack(&mut self, octets: &[Octet]) -> Vec<Ext> {
-        self.unpack_as(
-            octets,
-            octets.len() * CELL_WORDS / self.layout.degree,
-            false,
-        )
-    }
-
-    /// As [`Self::unpack`], for the dynamic reads of [`Self::pick_is`]; so many elements, in cells next to each other.
+    /// So many elements, whose words are these cells', which must be neighbours: made one after the other. Words behind the
+    /// last whole element are ignored. How often each is read is counted as the proof has it: for the dynamic reads of
+    /// [`Self::pick_is`].
     pub fn unpack_counted(&mut self, octets: &[Octet], count: usize) -> Vec<Ext> {
-        self.unpack_as(octets, count, true)
-    }
-
-    fn unpack_as(&mut self, octets: &[Octet], count: usize, counted: bool) -> Vec<Ext> {
         let pack = self.layout.pack();
         let padded = octets.len().div_ceil(pack.cells) * pack.elements();
         let elements: Vec<Ext> = (0..padded).map(|_| Ext(self.cell())).collect();
@@ -75,22 +63,12 @@ impl Builder {
             .zip(elements.chunks(pack.elements()))
         {
             let ports: Vec<Port> = elements.iter().map(|e| Port::Create(e.0)).collect();
-            self.unpack_lines(chunk, &ports, counted);
+            let mut packed: Vec<Port> = chunk.iter().map(|octet| self.read(octet.0)).collect();
+            packed.resize(pack.cells, Port::Closed);
+            let first = chunk.first().map(|octet| octet.0);
+            self.pack_lines(&ports, &packed, first, PackFrom::Cells, true);
         }
         elements[..count.min(padded)].to_vec()
-    }
-
-    fn unpack_lines(&mut self, chunk: &[Octet], ports: &[Port], counted: bool) {
-        let pack = self.layout.pack();
-        let mut packed: Vec<Port> = chunk.iter().map(|octet| self.read(octet.0)).collect();
-        packed.resize(pack.cells, Port::Closed);
-        self.pack_lines(
-            ports,
-            &packed,
-            chunk.first().map(|o| o.0),
-            PackFrom::Cells,
-            counted,
-        );
     }
 
     fn pack_lines(
