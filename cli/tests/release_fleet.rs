@@ -102,6 +102,38 @@ fn files_become_one_wrap_whoever_is_killed() {
     printed(&fleet.ask(&["forecast", "--json"]), "forecast");
 }
 
+/// Its task is given back, and the proof that it computes is not waited for.
+#[test]
+fn a_prover_that_is_told_to_stop_leaves_when_its_time_is_up() {
+    let fleet = Fleet::new();
+    // More than ten seconds on two cores.
+    fleet.bench.file("input", &vec![3; 136 * 1300]);
+    let _aggregator = fleet.aggregator(&[]);
+    let mut prover = fleet.prover_with("p", |command| {
+        command.args(["--drain", "1"]);
+    });
+    let submitted = fleet.ask(&["submit", "keccak", "-i", "input"]);
+    assert_eq!(code(&submitted), 0, "{}", text(&submitted.stderr));
+    let id = text(&submitted.stdout).lines().last().unwrap().to_owned();
+    while fleet.job(&id)["tasks"]["leased"] == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let told = std::time::Instant::now();
+    let signalled = std::process::Command::new("kill")
+        .args(["-TERM", &prover.0.id().to_string()])
+        .status();
+    assert!(signalled.unwrap().success());
+    let ended = prover.0.wait().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    println!("left after {:?}", told.elapsed());
+    let job = fleet.job(&id);
+    assert_eq!(
+        (&job["tasks"]["leased"], &job["tasks"]["ready"]),
+        (&0.into(), &1.into()),
+        "{job}"
+    );
+}
+
 /// Some minutes.
 #[test]
 fn killed_twenty_times_the_fleet_makes_the_same_wrap() {

@@ -65,7 +65,7 @@ pub(crate) fn prove(args: &KeccakArgs, provers: u16) -> Result<u8, Failure> {
         settings::finish(traces).await;
         Ok::<_, Failure>(proven?)
     };
-    let job = settings::runtime()?.block_on(running);
+    let job = settings::run(running);
     bars.clear();
     let job = job?;
     let seconds = start.elapsed().as_secs_f64();

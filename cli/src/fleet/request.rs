@@ -20,7 +20,7 @@ pub(super) fn with_client<T>(
     request: impl AsyncFnOnce(Client) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let address = settings::address(link)?;
-    settings::runtime()?.block_on(async { request(Client::new(&address)?).await })
+    settings::run(async { request(Client::new(&address)?).await })
 }
 
 fn id(text: &str) -> Result<JobId, Failure> {

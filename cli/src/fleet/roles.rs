@@ -76,7 +76,7 @@ struct Listening {
 
 pub(crate) fn aggregator(args: &AggregatorArgs) -> Result<u8, Failure> {
     let config = config::file(&args.config)?.aggregator;
-    settings::runtime()?.block_on(async {
+    settings::run(async {
         let traces = settings::log("starkwright-aggregator", LevelFilter::INFO)?;
         let served = serve(args, config).await;
         settings::finish(traces).await;
@@ -320,27 +320,37 @@ pub(crate) fn prover(args: &ProverArgs) -> Result<u8, Failure> {
                 prove_for(&address, vec![prover], settings, stopped, quiet).await
             });
         }
+        let stopper = stop.clone();
         tokio::spawn(async move {
             stops.next().await;
             tracing::info!("stopping after the tasks that are running (again: at once)");
-            stop.send_replace(true);
+            stopper.send_replace(true);
             stops.next().await;
             // The leases expire.
             std::process::exit(i32::from(DONE));
         });
         let mut total = ProverReport::default();
+        let mut failure = None;
         while let Some(ended) = working.join_next().await {
-            let report =
-                ended.map_err(|error| Failure::usage(format!("a prover ended: {error}")))??;
-            total.accepted += report.accepted;
-            total.late += report.late;
-            total.failed += report.failed;
-            total.refused += report.refused;
+            let ended = ended.map_err(|error| Failure::usage(format!("a prover ended: {error}")));
+            match ended.and_then(|report| Ok(report?)) {
+                Ok(report) => {
+                    total.accepted += report.accepted;
+                    total.late += report.late;
+                    total.failed += report.failed;
+                    total.refused += report.refused;
+                }
+                Err(error) => {
+                    // The others finish what they are at.
+                    stop.send_replace(true);
+                    failure.get_or_insert(error);
+                }
+            }
         }
         settings::finish(traces).await;
-        Ok::<_, Failure>(total)
+        failure.map_or(Ok(total), Err)
     };
-    let total = settings::runtime()?.block_on(running)?;
+    let total = settings::run(running)?;
     tracing::info!(
         accepted = total.accepted,
         late = total.late,

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use starkwright_fleet::keccak::KeccakJob;
 use starkwright_fleet::link::Address;
@@ -89,13 +90,17 @@ pub(super) fn keccak_job(args: &ProofArgs, first: u64, old: &str) -> Result<Kecc
     })
 }
 
-/// The threads that wait for sockets and disks.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+/// Runs this to its end, on threads that wait for sockets and disks. A computation whose result nobody wants any more is not
+/// waited for.
+pub(super) fn run<T>(running: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .build();
-    runtime.map_err(|error| Failure::usage(format!("cannot start threads: {error}")))
+        .build()
+        .map_err(|error| Failure::usage(format!("cannot start threads: {error}")))?;
+    let ended = runtime.block_on(running);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 /// Seconds of a delay, as 5m or 90s.

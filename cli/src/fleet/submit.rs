@@ -28,7 +28,7 @@ struct Sent {
 
 pub(crate) fn submit(args: &SubmitArgs) -> Result<u8, Failure> {
     match &args.statement {
-        Submitted::Keccak(args) => settings::runtime()?.block_on(keccak(args)),
+        Submitted::Keccak(args) => settings::run(keccak(args)),
     }
 }
 

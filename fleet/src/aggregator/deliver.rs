@@ -11,7 +11,7 @@ use crate::FleetError;
 use crate::machine::MachineError;
 use crate::point::Point;
 use crate::protocol::text;
-use crate::store::{Completed, JobState, Proof, Refusal, Refused};
+use crate::store::{Completed, JobState, Proof, Refusal, Refused, Standing, TaskState};
 use crate::task::{Blob, TaskId};
 use crate::watch::Kind;
 
@@ -39,8 +39,8 @@ impl Aggregator {
     /// # Errors
     /// [`FleetError::UnknownTask`], [`FleetError::UnknownMachine`].
     pub(super) async fn proof_limit(&self, task: TaskId) -> Result<u64, FleetError> {
-        let (machine, ..) = self.store.task(task).await?;
-        Ok(self.machine(&machine)?.max_proof_bytes())
+        let task = self.store.task(task).await?;
+        Ok(self.machine(&task.machine)?.max_proof_bytes())
     }
 
     /// Takes a proof: verifies it against its task's statement, key and profile, stores it, and books it, in this order. A
@@ -58,14 +58,19 @@ impl Aggregator {
     ) -> Result<Delivered, FleetError> {
         let points = &self.settings.points;
         points.meet(Point::Arrived);
-        let (machine, state, spec) = self.store.task(task).await?;
+        let Standing {
+            machine,
+            job,
+            state,
+            spec,
+        } = self.store.task(task).await?;
         let kind = Kind::of(&machine, &spec.kind);
-        if state == JobState::Cancelled || state == JobState::Failed {
+        if job == JobState::Cancelled || job == JobState::Failed {
             self.metrics.delivered(&kind, "closed");
-            return Ok(Delivered::Closed(state));
+            return Ok(Delivered::Closed(job));
         }
         // What is done needs no proof any more, true or false.
-        if state == JobState::Done {
+        if job == JobState::Done || state == TaskState::Done {
             self.metrics.delivered(&kind, "duplicate");
             return Ok(Delivered::Duplicate);
         }

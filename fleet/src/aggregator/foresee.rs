@@ -26,20 +26,20 @@ const NEED: Duration = Duration::from_secs(15);
 #[derive(Default)]
 pub(super) struct Foresight {
     last: Mutex<Option<(Instant, Snapshot, Forecast)>>,
+    /// Plans are made one at a time: each takes a core for a while.
+    planning: Mutex<()>,
 }
 
 impl Foresight {
     async fn see(&self, store: &dyn JobStore) -> Result<Forecast, FleetError> {
         let mut last = self.last.lock().await;
-        let before = match last.take() {
-            Some((at, snapshot, forecast)) if at.elapsed() < FRESH => {
-                let copy = forecast.clone();
-                *last = Some((at, snapshot, forecast));
-                return Ok(copy);
-            }
-            before => before.map(|(_, snapshot, _)| snapshot),
-        };
-        let snapshot = Snapshot::take(store, before.as_ref()).await?;
+        if let Some((at, _, forecast)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return Ok(forecast.clone());
+        }
+        let before = last.as_ref().map(|(_, snapshot, _)| snapshot);
+        let snapshot = Snapshot::take(store, before).await?;
         let (snapshot, made) = blocking(move || {
             let made = forecast(&snapshot, &ForecastSettings::default());
             (snapshot, made)
@@ -115,9 +115,13 @@ impl Aggregator {
         let refused = |why: &str| FleetError::Refused {
             why: why.to_owned(),
         };
+        let _turn = self.foresight.planning.lock().await;
         let job = newest_done(&*self.store).await?;
-        let job =
-            job.ok_or_else(|| refused("no job is done yet that a plan could be made from"))?;
+        let job = job.ok_or_else(|| {
+            refused(
+                "no job of at most 20,000 tasks was done of late that a plan could be made from",
+            )
+        })?;
         let mut demand = Demand::take(&*self.store, None, 3600.0).await?;
         let mix = demand.snapshot.mix();
         if mix.is_empty() {
@@ -154,7 +158,7 @@ impl Aggregator {
         let telling = async {
             loop {
                 tokio::time::sleep(NEED).await;
-                match self.need(before.take(), &need.settings).await {
+                match self.need(before.as_ref(), &need.settings).await {
                     Ok((demand, number)) => {
                         before = Some(demand);
                         if let Some(number) = number {
@@ -173,10 +177,10 @@ impl Aggregator {
 
     async fn need(
         &self,
-        before: Option<Demand>,
+        before: Option<&Demand>,
         settings: &NeedSettings,
     ) -> Result<(Demand, Option<u32>), FleetError> {
-        let demand = Demand::take(&*self.store, before.as_ref(), settings.window_s).await?;
+        let demand = Demand::take(&*self.store, before, settings.window_s).await?;
         let settings = *settings;
         blocking(move || {
             let number = needed(&demand, &settings);

@@ -46,7 +46,7 @@ pub struct Settings {
     pub lease: Duration,
     /// How often provers send one: a third of the lease or less.
     pub heartbeat: Duration,
-    /// Proofs verified at a time.
+    /// Proofs verified at a time, and jobs planned.
     pub verifiers: usize,
     /// How long ended jobs keep their tasks and refusals.
     pub keep: Duration,
@@ -88,6 +88,8 @@ pub struct Aggregator {
     /// Woken when a job ends.
     ended: Notify,
     verifying: Arc<Semaphore>,
+    /// Jobs planned at a time: a plan holds a thread, and its tasks.
+    planning: Arc<Semaphore>,
     foresight: Arc<Foresight>,
     /// Devices of the provers met.
     devices: Mutex<BTreeMap<String, String>>,
@@ -118,7 +120,8 @@ impl Aggregator {
                 "a lease must outlast two lost heartbeats: make it at least three times as long",
             ));
         }
-        let verifying = Arc::new(Semaphore::new(settings.verifiers.max(1)));
+        let at_a_time = || Arc::new(Semaphore::new(settings.verifiers.max(1)));
+        let (verifying, planning) = (at_a_time(), at_a_time());
         let metrics = Arc::new(Metrics::new());
         Ok(Arc::new(Self {
             store: Arc::new(Watched::new(store, Arc::clone(&metrics))),
@@ -129,6 +132,7 @@ impl Aggregator {
             ready: Notify::new(),
             ended: Notify::new(),
             verifying,
+            planning,
             foresight: Arc::default(),
             devices: Mutex::default(),
             stopping: watch::channel(false).0,

@@ -82,6 +82,8 @@ impl Aggregator {
         let machine = self.machine(&submission.machine)?;
         let id = submission.id(&machine.id());
         match self.store.job(id).await {
+            // Of an archived job that ended without a proof nothing is left: it is planned anew.
+            Ok(job) if job.archived && job.state.may_be_retried() => {}
             Ok(job) => {
                 return Ok(Accepted {
                     job: id,
@@ -119,12 +121,24 @@ impl Aggregator {
         if submitted == Submitted::New {
             tracing::info!(job = %id, tasks, "queued");
             self.wake(ready);
+            self.hold_inputs(&job).await?;
         }
         Ok(Accepted {
             job: id,
             submitted,
             tasks,
         })
+    }
+
+    /// While it was planned nothing named the inputs: one that was old, and collected meanwhile, has to be sent again.
+    async fn hold_inputs(&self, job: &NewJob) -> Result<(), FleetError> {
+        for input in &job.inputs {
+            if !self.blobs.have(input).await? {
+                self.cancel(job.id).await?;
+                return Err(FleetError::UnknownBlob { hash: input.hash });
+            }
+        }
+        Ok(())
     }
 
     /// Plans a submission without queueing it: for a caller that inserts it within its own transaction.
@@ -161,8 +175,11 @@ impl Aggregator {
             blobs: self.blobs.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.planning).acquire_owned().await.ok();
         let planning = tokio::task::spawn_blocking(move || {
             let planned = machine.plan(&submission.payload, &submission.inputs, &stored);
+            drop(permit);
             (machine.id(), submission, planned)
         });
         let (machine, submission, planned) =

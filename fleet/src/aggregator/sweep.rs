@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Aggregator;
 use crate::FleetError;
 use crate::store::Failed;
@@ -26,12 +28,13 @@ impl Aggregator {
         Ok(expired.len() as u64)
     }
 
-    /// Archives old jobs and collects blobs. Returns how many of each.
+    /// Archives old jobs, forgets provers as old, and collects blobs. Returns how many jobs and blobs.
     ///
     /// # Errors
     /// The stores'.
     pub async fn tidy(&self) -> Result<(u64, u64), FleetError> {
         let archived = self.store.archive(self.settings.keep).await?;
+        self.store.forget(self.settings.keep).await?;
         let collected = self
             .blobs
             .collect(&*self.store, self.settings.grace)
@@ -39,30 +42,44 @@ impl Aggregator {
         Ok((archived, collected))
     }
 
-    /// Sweeps until [`Self::stop`]. What fails is tried again at the next turn.
+    /// Sweeps until [`Self::stop`]. What fails is tried again at the next turn. Tidying takes its time, and leases run out
+    /// meanwhile.
     pub(super) async fn sweep(&self) {
-        let pause =
-            (self.settings.lease / 8).clamp(Duration::from_millis(20), Duration::from_secs(5));
-        let mut tidied = tokio::time::Instant::now();
-        let sweeping = async {
-            loop {
-                tokio::time::sleep(pause).await;
-                if let Err(error) = self.expire().await {
-                    tracing::warn!(%error, "cannot take back leases");
-                }
-                if tidied.elapsed() >= TIDY {
-                    tidied = tokio::time::Instant::now();
-                    match self.tidy().await {
-                        Ok((0, 0)) => {}
-                        Ok((archived, collected)) => tracing::info!(archived, collected, "tidied"),
-                        Err(error) => tracing::warn!(%error, "cannot tidy"),
-                    }
-                }
-            }
-        };
+        let sweeping = async { tokio::join!(self.expire_leases(), self.keep_tidy()) };
         tokio::select! {
-            () = sweeping => {}
+            _ = sweeping => {}
             () = self.stopped() => {}
+        }
+    }
+
+    /// Heartbeats reach nobody while the aggregator, or its queue, is down: whoever lives gets a lease's time to be heard of
+    /// again before leases run out.
+    async fn expire_leases(&self) {
+        let lease = self.settings.lease;
+        let pause = (lease / 8).clamp(Duration::from_millis(20), Duration::from_secs(5));
+        let mut up = Instant::now();
+        loop {
+            tokio::time::sleep(pause).await;
+            let swept = if up.elapsed() < lease {
+                self.store.now().await.map(drop)
+            } else {
+                self.expire().await.map(drop)
+            };
+            if let Err(error) = swept {
+                tracing::warn!(%error, "cannot take back leases");
+                up = Instant::now();
+            }
+        }
+    }
+
+    async fn keep_tidy(&self) {
+        loop {
+            tokio::time::sleep(TIDY).await;
+            match self.tidy().await {
+                Ok((0, 0)) => {}
+                Ok((archived, collected)) => tracing::info!(archived, collected, "tidied"),
+                Err(error) => tracing::warn!(%error, "cannot tidy"),
+            }
         }
     }
 }

@@ -192,7 +192,18 @@ impl Work for WorkService {
         let blob = required("proof", head.proof).and_then(Blob::from_wire);
         let blob = blob.map_err(to_status)?;
         // Bounded before anything is held.
-        let limit = self.0.proof_limit(lease.0).await.map_err(to_status)?;
+        let limit = match self.0.proof_limit(lease.0).await {
+            Ok(limit) => limit,
+            // Its job is not in this queue any more, or not of these circuits: no reason for a prover to end.
+            Err(FleetError::UnknownTask { .. } | FleetError::UnknownMachine { .. }) => {
+                return Ok(Response::new(wire::DeliverReply {
+                    outcome: Outcome::Closed.into(),
+                    why: "unknown here".to_owned(),
+                    quarantined: false,
+                }));
+            }
+            Err(error) => return Err(to_status(error)),
+        };
         if blob.bytes > limit {
             return Err(Status::invalid_argument(format!(
                 "a proof of {} bytes is longer than {limit}",
@@ -239,8 +250,10 @@ impl Work for WorkService {
         caller.check(&message.prover)?;
         let (task, token) = lease(message.lease).map_err(to_status)?;
         let why = text(&message.why, 2000);
-        let outcome = self.0.store.fail(task, token, &why).await;
-        let outcome = outcome.map_err(to_status)?;
+        let outcome = match self.0.store.fail(task, token, &why).await {
+            Err(FleetError::UnknownTask { .. }) => Failed::NotYours,
+            outcome => outcome.map_err(to_status)?,
+        };
         tracing::warn!(%task, prover = message.prover, why, ?outcome, "task failed");
         match outcome {
             Failed::JobFailed => self.0.ended.notify_waiters(),

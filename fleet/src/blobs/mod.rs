@@ -15,7 +15,7 @@ mod leftovers;
 use std::io::{self, Read};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
@@ -25,7 +25,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, WriteMultipart};
 use sha2::{Digest as _, Sha256};
 
 use crate::FleetError;
@@ -251,29 +251,41 @@ impl Blobs {
     /// [`FleetError::Blobs`], [`FleetError::Io`], the queue's.
     pub async fn collect(&self, queue: &dyn JobStore, grace: Duration) -> Result<u64, FleetError> {
         let mut removed = self.remove_leftovers(grace).await?;
-        let now = std::time::SystemTime::now();
+        let now = SystemTime::now();
         let mut pages = self.store.list(None).try_ready_chunks(256);
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("list")(error.1))?;
             let old = page.into_iter().filter_map(|meta| {
                 let hash: BlobHash = meta.location.filename()?.parse().ok()?;
-                let written = std::time::SystemTime::from(meta.last_modified);
-                let age = now.duration_since(written).ok()?;
-                (age >= grace && meta.location == path_of(hash)).then_some(hash)
+                (is_old(&meta, now, grace) && meta.location == path_of(hash)).then_some(hash)
             });
             let old: Vec<BlobHash> = old.collect();
             let referenced = queue.referenced(&old).await?;
-            for (hash, referenced) in old.into_iter().zip(referenced) {
-                if !referenced {
-                    match self.store.delete(&path_of(hash)).await {
-                        Ok(()) => removed += 1,
-                        Err(object_store::Error::NotFound { .. }) => {}
-                        Err(error) => return Err(failed("remove")(error)),
-                    }
-                }
+            let unnamed = old.into_iter().zip(referenced);
+            for hash in unnamed.filter_map(|(hash, named)| (!named).then_some(hash)) {
+                removed += u64::from(self.remove_old(&path_of(hash), now, grace).await?);
             }
         }
         Ok(removed)
+    }
+
+    /// Removes a blob, unless it was written again since it was listed: then it is about to be named.
+    async fn remove_old(
+        &self,
+        path: &Path,
+        now: SystemTime,
+        grace: Duration,
+    ) -> Result<bool, FleetError> {
+        let removed = match self.store.head(path).await {
+            Ok(meta) if !is_old(&meta, now, grace) => return Ok(false),
+            Ok(_) => self.store.delete(path).await,
+            Err(error) => Err(error),
+        };
+        match removed {
+            Ok(()) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(failed("remove")(error)),
+        }
     }
 
     async fn remove_leftovers(&self, grace: Duration) -> Result<u64, FleetError> {
@@ -291,6 +303,11 @@ impl Blobs {
             source,
         })
     }
+}
+
+fn is_old(meta: &ObjectMeta, now: SystemTime, grace: Duration) -> bool {
+    let age = now.duration_since(SystemTime::from(meta.last_modified));
+    age.is_ok_and(|age| age >= grace)
 }
 
 /// Endpoint and credentials.

@@ -33,7 +33,7 @@ pub struct PlanRequest {
     pub overhead_s: f64,
     /// The arrivals follow from it.
     pub seed: u64,
-    /// Jobs that are simulated; 0: as many as 100,000 tasks make, from 40 to 400.
+    /// Jobs that are simulated, or as many as 100,000 tasks make, from 10 to 400, where that is less; 0: the latter.
     pub jobs: u32,
     /// Most provers.
     pub max_provers: u32,
@@ -111,10 +111,11 @@ impl PlanRequest {
 
     fn scenario(&self, provers: u32) -> Scenario {
         let tasks = self.job.tasks().len() as u32;
+        let many = (100_000 / tasks.max(1)).clamp(10, 400);
         let jobs = if self.jobs == 0 {
-            (100_000 / tasks.max(1)).clamp(40, 400)
+            many
         } else {
-            self.jobs
+            self.jobs.min(many)
         };
         let times = poisson(self.seed, self.arrivals, jobs as usize);
         Scenario {

@@ -89,7 +89,10 @@ impl Snapshot {
             tasks += view.tasks.all();
             snapshot.machines.insert(view.machine.clone());
             let rest = if tasks <= MAX_SIMULATED {
-                Some(snapshot.rest(store, &view, before).await?)
+                let rest = snapshot.rest(store, &view, before).await?;
+                // None: it ended since it was listed.
+                let Some(rest) = rest else { continue };
+                Some(rest)
             } else {
                 None
             };
@@ -139,7 +142,7 @@ impl Snapshot {
         store: &dyn JobStore,
         job: &JobView,
         before: Option<&Self>,
-    ) -> Result<Rest, FleetError> {
+    ) -> Result<Option<Rest>, FleetError> {
         let tasks = all_tasks(store, job.id).await?;
         let mut specs = Vec::new();
         let mut running = Vec::new();
@@ -170,10 +173,13 @@ impl Snapshot {
             ));
             numbers.insert(task.number, number);
         }
-        Ok(Rest {
+        if specs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Rest {
             template: Arc::new(Template::new(job.machine.clone(), specs)?),
             running,
-        })
+        }))
     }
 
     /// Urgency and memory: the views of tasks have neither, and one task of a kind stands for all.
@@ -188,7 +194,7 @@ impl Snapshot {
         if let Some(&known) = self.kinds.get(&key) {
             return Ok(known);
         }
-        let (_, _, spec) = store.task(id).await?;
+        let spec = store.task(id).await?.spec;
         let found = (spec.urgency, spec.memory);
         self.kinds.insert(key, found);
         Ok(found)
@@ -226,13 +232,14 @@ fn spec(task: &TaskView, number: u32, children: Vec<u32>, urgency: u8, memory: u
     }
 }
 
-/// The newest job that is done and not archived, as a template: what the jobs to come are taken to be like.
+/// The newest job that is done, not archived, and not too large to be simulated again and again ([`MAX_SIMULATED`]), as a
+/// template: what the jobs to come are taken to be like.
 ///
 /// # Errors
 /// The store's.
 pub async fn newest_done(store: &dyn JobStore) -> Result<Option<Template>, FleetError> {
     for job in store.jobs(Some(JobState::Done), 100).await? {
-        if job.archived || job.tasks.all() == 0 {
+        if job.archived || job.tasks.all() == 0 || job.tasks.all() > MAX_SIMULATED {
             continue;
         }
         let tasks = all_tasks(store, job.id).await?;
@@ -246,7 +253,7 @@ pub async fn newest_done(store: &dyn JobStore) -> Result<Option<Template>, Fleet
                         job: job.id,
                         number: task.number,
                     };
-                    let (_, _, spec) = store.task(id).await?;
+                    let spec = store.task(id).await?.spec;
                     kinds.insert(&task.kind, (spec.urgency, spec.memory));
                     (spec.urgency, spec.memory)
                 }

@@ -143,7 +143,6 @@ impl Wire for JobView {
             error: self.error.clone(),
             archived: self.archived,
             eta_s: None,
-            payload: self.payload.clone(),
         }
     }
 
@@ -151,7 +150,6 @@ impl Wire for JobView {
         Ok(Self {
             id: message.id.parse()?,
             machine: MachineId::from_wire(required("machine", message.machine)?)?,
-            payload: message.payload,
             stream: message.stream,
             first: message.first,
             count: message.count,

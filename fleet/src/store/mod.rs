@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use rand::RngExt;
 
 use crate::FleetError;
-use crate::task::{BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
+use crate::task::{BlobHash, JobId, NewJob, TaskId};
 
 pub use memory::MemoryStore;
 pub use outcome::{
@@ -37,7 +37,7 @@ pub use outcome::{
 };
 pub use sql::{SqlStore, open_store};
 pub use state::{JobState, TaskCounts, TaskState};
-pub use views::{Backlog, JobView, ProverView, RATE_WEIGHT, Rate, TaskView};
+pub use views::{Backlog, JobView, ProverView, RATE_WEIGHT, Rate, Standing, TaskView};
 
 /// What bounds a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,11 +142,11 @@ pub trait JobStore: Send + Sync {
     /// The store's.
     async fn expire(&self, longest: Duration) -> Result<Vec<Expired>, FleetError>;
 
-    /// A task as it was planned, with its job's machine and state: what its proof is verified against.
+    /// A task as it was planned, which is what its proof is verified against, and where it and its job stand.
     ///
     /// # Errors
     /// [`FleetError::UnknownTask`].
-    async fn task(&self, task: TaskId) -> Result<(MachineId, JobState, TaskSpec), FleetError>;
+    async fn task(&self, task: TaskId) -> Result<Standing, FleetError>;
 
     /// A job.
     ///
@@ -186,7 +186,7 @@ pub trait JobStore: Send + Sync {
     /// [`FleetError::UnknownJob`], [`FleetError::State`], [`FleetError::Full`].
     async fn retry(&self, id: JobId) -> Result<(), FleetError>;
 
-    /// Every prover that ever registered.
+    /// Every prover that has registered and was not forgotten.
     ///
     /// # Errors
     /// The store's.
@@ -222,12 +222,18 @@ pub trait JobStore: Send + Sync {
     /// The store's.
     async fn referenced(&self, blobs: &[BlobHash]) -> Result<Vec<bool>, FleetError>;
 
-    /// Drops the tasks of jobs that ended longer than `age` ago, and refusals as old. The jobs and their results stay.
-    /// Returns how many jobs were archived.
+    /// Drops the tasks of jobs that ended longer than `age` ago, and refusals as old. The jobs and their results stay; one that
+    /// failed or was called off is a new one when it is submitted again. Returns how many jobs were archived.
     ///
     /// # Errors
     /// The store's.
     async fn archive(&self, age: Duration) -> Result<u64, FleetError>;
+
+    /// Forgets provers that were not heard of for longer than `age`, hold no lease and are not quarantined. Returns how many.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn forget(&self, age: Duration) -> Result<u64, FleetError>;
 
     /// The store's clock: milliseconds since 1970.
     ///

@@ -30,6 +30,12 @@ impl JobState {
             Self::Cancelled => "cancelled",
         }
     }
+
+    /// Whether it ended without a proof: it can be queued again.
+    #[must_use]
+    pub const fn may_be_retried(self) -> bool {
+        matches!(self, Self::Failed | Self::Cancelled)
+    }
 }
 
 /// A state of a task. The numbers are the databases'.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{JobState, ProverInfo, TaskCounts, TaskState};
-use crate::task::{Blob, JobId, MachineId, Place};
+use crate::task::{Blob, JobId, MachineId, Place, TaskSpec};
 
 /// A job, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -12,9 +12,6 @@ pub struct JobView {
     pub id: JobId,
     /// Its machine.
     pub machine: MachineId,
-    /// Its payload.
-    #[serde(skip)]
-    pub payload: Vec<u8>,
     /// Its stream, empty: none.
     pub stream: String,
     /// First item of its range.
@@ -82,6 +79,19 @@ pub struct ProverView {
     pub quarantined: String,
     /// When it was last heard of: milliseconds since 1970 by the store's clock.
     pub seen: i64,
+}
+
+/// A task as it was planned, and where it and its job stand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The job's machine.
+    pub machine: MachineId,
+    /// The job's state.
+    pub job: JobState,
+    /// The task's.
+    pub state: TaskState,
+    /// What has to be proven.
+    pub spec: TaskSpec,
 }
 
 /// How fast a device does a kind of task.

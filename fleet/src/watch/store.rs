@@ -9,9 +9,9 @@ use super::metrics::{Kind, Metrics};
 use crate::FleetError;
 use crate::store::{
     Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Proof, ProverInfo,
-    ProverView, Rate, Refusal, Refused, Submitted, TaskView,
+    ProverView, Rate, Refusal, Refused, Standing, Submitted, TaskView,
 };
-use crate::task::{BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
+use crate::task::{BlobHash, JobId, NewJob, TaskId};
 
 /// See the module.
 pub(crate) struct Watched {
@@ -147,7 +147,7 @@ impl JobStore for Watched {
             .await
     }
 
-    async fn task(&self, task: TaskId) -> Result<(MachineId, JobState, TaskSpec), FleetError> {
+    async fn task(&self, task: TaskId) -> Result<Standing, FleetError> {
         self.timed("task", self.store.task(task)).await
     }
 
@@ -194,6 +194,10 @@ impl JobStore for Watched {
 
     async fn archive(&self, age: Duration) -> Result<u64, FleetError> {
         self.timed("archive", self.store.archive(age)).await
+    }
+
+    async fn forget(&self, age: Duration) -> Result<u64, FleetError> {
+        self.timed("forget", self.store.forget(age)).await
     }
 
     async fn now(&self) -> Result<i64, FleetError> {

@@ -347,7 +347,7 @@ impl Host {
                 assert_eq!(view.state, TaskState::Done, "{id}");
                 let proof = view.proof.unwrap();
                 let bytes = blobs.get(&proof).await.unwrap();
-                let (_, _, spec) = store.task(id).await.unwrap();
+                let spec = store.task(id).await.unwrap().spec;
                 machine.verify(&spec, &bytes).unwrap();
                 named.insert(proof.hash);
                 if let Some(input) = spec.input {

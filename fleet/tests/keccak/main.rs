@@ -194,7 +194,7 @@ async fn files_become_one_wrap_and_a_neighbours_proof_is_refused() {
     let mut specs = Vec::new();
     for number in 0..14 {
         let task = TaskId { job: id, number };
-        let (_, _, spec) = fleet.aggregator.store().task(task).await.unwrap();
+        let spec = fleet.aggregator.store().task(task).await.unwrap().spec;
         specs.push(spec);
     }
     let tasks = fleet.aggregator.store().tasks(id, 0, 100).await.unwrap();

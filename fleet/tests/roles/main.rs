@@ -13,7 +13,7 @@ use starkwright_fleet::aggregator::Submission;
 use starkwright_fleet::blobs::Blobs;
 use starkwright_fleet::client::Client;
 use starkwright_fleet::link::Address;
-use starkwright_fleet::store::{JobState, JobStore, Limits, MemoryStore};
+use starkwright_fleet::store::{JobState, JobStore, Limits, MemoryStore, Submitted};
 use starkwright_fleet::task::MachineId;
 use support::fleet::{Fleet, Prover, file, settings, tick};
 use support::toy::{ToyProver, Vice};
@@ -164,6 +164,72 @@ async fn a_slow_prover_keeps_its_lease_by_heartbeats() {
         (slow.accepted + idle.accepted, slow.late + idle.late),
         (2, 0)
     );
+    fleet.stop().await;
+}
+
+/// Nobody could be heard of meanwhile: whoever lives keeps its lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_longer_than_a_lease_is_no_failure_of_those_who_live() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new(Limits::default()));
+    tick(&store);
+    let blobs = Blobs::folder(folder.path()).unwrap();
+    let start = async |address: &str| {
+        let (queue, blobs) = (Arc::<MemoryStore>::clone(&store), blobs.clone());
+        Fleet::start_on(queue, blobs, &["1"], settings(), address).await
+    };
+    let fleet = start("127.0.0.1:0").await;
+    let address = fleet.address.to_string();
+    let path = file(folder.path(), "input", 10);
+    let job = fleet.submit(&path, 10).await;
+    let slow = ToyProver::new(Duration::from_millis(2500), Vice::None);
+    let slow = fleet.prover("slow", slow);
+    while fleet.client().job(job).await.unwrap().tasks.leased == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    within("the aggregator's end", fleet.stop()).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let fleet = start(&address).await;
+    let client = fleet.client();
+    within("the job", client.wait(job, PATIENCE, |_| {}))
+        .await
+        .unwrap();
+    for task in store.tasks(job, 0, 9).await.unwrap() {
+        assert_eq!(task.attempts, 0, "{task:?}");
+    }
+    assert_eq!(slow.finish().await.unwrap().accepted, 2);
+    fleet.stop().await;
+}
+
+/// A plan holds a thread while it reads, and reading takes another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_submissions_at_a_time_than_there_are_threads_are_all_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new(Limits::default()));
+    let blobs = Blobs::folder(folder.path()).unwrap();
+    let fleet = Fleet::start_on(store, blobs, &["1"], settings(), "127.0.0.1:0").await;
+    let path = file(folder.path(), "input", 100);
+    let blob = fleet.client().upload(&path, |_| {}).await.unwrap();
+    let submissions = (1..=700).map(|leaf: u32| {
+        let aggregator = Arc::clone(&fleet.aggregator);
+        let submission = Submission {
+            machine: MachineId {
+                name: "toy".to_owned(),
+                version: String::new(),
+            },
+            payload: leaf.to_string().into_bytes(),
+            inputs: vec![blob],
+            stream: String::new(),
+            priority: 0,
+            trace: String::new(),
+        };
+        tokio::spawn(async move { aggregator.submit(submission).await })
+    });
+    let submissions: Vec<_> = submissions.collect();
+    for submission in submissions {
+        let accepted = within("a submission", submission).await.unwrap().unwrap();
+        assert_eq!(accepted.submitted, Submitted::New);
+    }
     fleet.stop().await;
 }
 

@@ -71,6 +71,9 @@ enum Step {
     Archive {
         age: u32,
     },
+    Forget {
+        age: u32,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -97,6 +100,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => job.prop_map(|job| Step::Retry { job }),
         1 => prover.prop_map(|prover| Step::ReleaseProver { prover }),
         1 => (0..60_000u32).prop_map(|age| Step::Archive { age }),
+        1 => (0..60_000u32).prop_map(|age| Step::Forget { age }),
     ]
 }
 
@@ -249,6 +253,10 @@ async fn taken(tested: &Tested, steps: &[Step]) -> Vec<String> {
             Step::Archive { age } => {
                 let age = std::time::Duration::from_millis(u64::from(age));
                 format!("{:?}", store.archive(age).await.map_err(say))
+            }
+            Step::Forget { age } => {
+                let age = std::time::Duration::from_millis(u64::from(age));
+                format!("{:?}", store.forget(age).await.map_err(say))
             }
         };
         seen.push(format!("{step:?}: {what}"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use starkwright_fleet::FleetError;
 use starkwright_fleet::store::{
-    Completed, Failed, JobState, JobStore, Limits, Proof, ProverInfo, Submitted,
+    Completed, Failed, JobState, JobStore, Limits, Proof, ProverInfo, Refusal, Submitted,
 };
 use starkwright_fleet::task::{NewJob, TaskId};
 
@@ -57,14 +57,13 @@ async fn claims_come_by_priority_urgency_range_and_age() {
             };
             assert_eq!(store.submit(&job).await.unwrap(), Submitted::New);
         }
+        let name_of = |id| {
+            let mut jobs = jobs.iter().map(|&(name, ..)| (name, tree(name, 1).id));
+            jobs.find(|job| job.1 == id).unwrap().0
+        };
         let mut order = Vec::new();
         while let Some(claim) = store.claim("a", LEASE).await.unwrap() {
-            let job = store.job(claim.task.job).await.unwrap();
-            order.push(format!(
-                "{} {}",
-                String::from_utf8(job.payload).unwrap(),
-                claim.spec.kind
-            ));
+            order.push(format!("{} {}", name_of(claim.task.job), claim.spec.kind));
             let done = proof(&claim.task.to_string());
             store.complete(claim.task, &done).await.unwrap();
         }
@@ -273,5 +272,72 @@ async fn archived_jobs_keep_their_results_and_nothing_else() {
             tested.name
         );
         assert!(store.tasks(job.id, 0, 9).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_job_without_a_proof_is_a_new_one_when_it_is_submitted_again() {
+    let (all, _server) = Tested::all(LIMITS).await;
+    for tested in &all {
+        let store = &*tested.store;
+        tested.set_clock(0);
+        with_provers(store).await;
+        let job = tree("job", 2);
+        store.submit(&job).await.unwrap();
+        store.cancel(job.id).await.unwrap();
+        let again = store.submit(&job).await.unwrap();
+        assert_eq!(again, Submitted::Known(JobState::Cancelled));
+        assert_eq!(store.archive(Duration::ZERO).await.unwrap(), 1);
+        assert!(store.retry(job.id).await.is_err());
+        let again = store.submit(&job).await.unwrap();
+        assert_eq!(again, Submitted::New, "{}", tested.name);
+        while let Some(claim) = store.claim("a", LEASE).await.unwrap() {
+            let done = proof(&claim.spec.kind);
+            store.complete(claim.task, &done).await.unwrap();
+        }
+        assert_eq!(store.job(job.id).await.unwrap().state, JobState::Done);
+        assert_eq!(store.jobs(None, 9).await.unwrap().len(), 1);
+        // With its proof it stays what it is.
+        assert_eq!(store.archive(Duration::ZERO).await.unwrap(), 1);
+        let again = store.submit(&job).await.unwrap();
+        assert_eq!(again, Submitted::Known(JobState::Done));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn provers_are_forgotten_unless_they_work_or_are_quarantined() {
+    let limits = Limits {
+        max_refused: 1,
+        ..LIMITS
+    };
+    let (all, _server) = Tested::all(limits).await;
+    for tested in &all {
+        let store = &*tested.store;
+        tested.set_clock(0);
+        for name in ["liar", "works", "gone"] {
+            store.register(&info(name, u64::MAX)).await.unwrap();
+        }
+        store.submit(&tree("job", 2)).await.unwrap();
+        let lie = store.claim("liar", LEASE).await.unwrap().unwrap();
+        let refusal = Refusal {
+            task: lie.task,
+            prover: "liar".to_owned(),
+            blob: blob("a lie"),
+            why: "no proof".to_owned(),
+            at: 0,
+        };
+        store.refuse(&refusal, lie.token).await.unwrap();
+        store.claim("works", LEASE).await.unwrap().unwrap();
+        tested.set_clock(1000);
+        store.register(&info("new", u64::MAX)).await.unwrap();
+        let second = Duration::from_secs(1);
+        assert_eq!(store.forget(second * 2).await.unwrap(), 0);
+        assert_eq!(store.forget(second).await.unwrap(), 1, "{}", tested.name);
+        let left = store.provers().await.unwrap();
+        let left: Vec<_> = left.iter().map(|view| view.info.name.as_str()).collect();
+        assert_eq!(left, ["liar", "new", "works"]);
+        // Whoever is forgotten says who it is again.
+        let unknown = store.claim("gone", LEASE).await;
+        assert!(matches!(unknown, Err(FleetError::UnknownProver { .. })));
     }
 }

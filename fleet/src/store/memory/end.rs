@@ -14,10 +14,16 @@ use crate::task::{JobId, NewJob, TaskId};
 impl Queue {
     pub(super) fn submit(&mut self, new: &NewJob, limits: Limits) -> Result<Submitted, FleetError> {
         new.check()?;
-        if let Some(known) = self.jobs.get(&new.id) {
+        if let Some(known) = self.jobs.get(&new.id)
+            && !(known.archived && known.state.may_be_retried())
+        {
             return Ok(Submitted::Known(known.state));
         }
         self.room(new.tasks.len() as u64, limits.max_open)?;
+        // Of an archived job there is nothing left to go on with.
+        if let Some(known) = self.jobs.remove(&new.id) {
+            self.by_sequence.remove(&known.sequence);
+        }
         let mut tasks: Vec<Task> = Vec::with_capacity(new.tasks.len());
         for (number, spec) in new.tasks.iter().enumerate() {
             // A child taken twice is missing once.
@@ -187,7 +193,7 @@ impl Queue {
     pub(super) fn retry(&mut self, id: JobId, limits: Limits) -> Result<(), FleetError> {
         let job = self.job(id)?;
         let (state, unproven) = (job.state, job.counts.unproven());
-        if !matches!(state, JobState::Failed | JobState::Cancelled) || job.archived {
+        if !state.may_be_retried() || job.archived {
             return Err(FleetError::State {
                 id,
                 state: if job.archived {

@@ -135,6 +135,15 @@ impl Queue {
         Ok(())
     }
 
+    pub(super) fn forget(&mut self, age: Duration) -> Result<u64, FleetError> {
+        let before = self.now.saturating_sub(millis(age));
+        let known = self.provers.len();
+        self.provers.retain(|_, prover| {
+            prover.seen > before || !prover.leased.is_empty() || !prover.quarantined.is_empty()
+        });
+        Ok((known - self.provers.len()) as u64)
+    }
+
     pub(super) fn refuse(
         &mut self,
         refusal: &Refusal,

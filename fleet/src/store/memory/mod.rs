@@ -12,10 +12,10 @@ use async_trait::async_trait;
 
 use super::{
     Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Limits, Proof,
-    ProverInfo, ProverView, Rate, Refusal, Refused, Submitted, TaskView,
+    ProverInfo, ProverView, Rate, Refusal, Refused, Standing, Submitted, TaskView,
 };
 use crate::FleetError;
-use crate::task::{BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
+use crate::task::{BlobHash, JobId, NewJob, TaskId};
 use queue::Queue;
 
 /// See the module.
@@ -94,7 +94,7 @@ impl JobStore for MemoryStore {
         self.queue().expire(longest, self.limits)
     }
 
-    async fn task(&self, id: TaskId) -> Result<(MachineId, JobState, TaskSpec), FleetError> {
+    async fn task(&self, id: TaskId) -> Result<Standing, FleetError> {
         self.queue().task(id)
     }
 
@@ -148,6 +148,10 @@ impl JobStore for MemoryStore {
 
     async fn archive(&self, age: Duration) -> Result<u64, FleetError> {
         self.queue().archive(age)
+    }
+
+    async fn forget(&self, age: Duration) -> Result<u64, FleetError> {
+        self.queue().forget(age)
     }
 
     async fn now(&self) -> Result<i64, FleetError> {

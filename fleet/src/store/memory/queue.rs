@@ -59,7 +59,6 @@ impl Job {
         JobView {
             id: self.new.id,
             machine: self.new.machine.clone(),
-            payload: self.new.payload.clone(),
             stream: self.new.stream.clone(),
             first: self.new.first,
             count: self.new.count,

@@ -5,18 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::queue::{Job, Prover, Queue, Task};
 use crate::FleetError;
 use crate::store::{
-    Backlog, JobState, JobView, ProverView, Rate, Refusal, TaskCounts, TaskState, TaskView,
+    Backlog, JobState, JobView, ProverView, Rate, Refusal, Standing, TaskCounts, TaskState,
+    TaskView,
 };
-use crate::task::{BlobHash, JobId, MachineId, TaskId, TaskSpec};
+use crate::task::{BlobHash, JobId, TaskId};
 
 impl Queue {
-    pub(super) fn task(
-        &mut self,
-        id: TaskId,
-    ) -> Result<(MachineId, JobState, TaskSpec), FleetError> {
+    pub(super) fn task(&mut self, id: TaskId) -> Result<Standing, FleetError> {
         let job = self.job_of(id)?;
-        let spec = job.tasks[id.number as usize].spec.clone();
-        Ok((job.new.machine.clone(), job.state, spec))
+        let task = &job.tasks[id.number as usize];
+        Ok(Standing {
+            machine: job.new.machine.clone(),
+            job: job.state,
+            state: task.state,
+            spec: task.spec.clone(),
+        })
     }
 
     pub(super) fn jobs(

@@ -10,6 +10,26 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
+    /// What is set on every connection.
+    pub(super) const fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => &[
+                "PRAGMA busy_timeout = 10000",
+                "PRAGMA journal_mode = WAL",
+                // A commit that was answered survives a power failure.
+                "PRAGMA synchronous = FULL",
+            ],
+            // An aggregator that is lost with its host, in the middle of a transaction, must not hold its locks for hours.
+            Self::Postgres => &[
+                "SET idle_in_transaction_session_timeout = '15s'",
+                "SET tcp_keepalives_idle = 10",
+                "SET tcp_keepalives_interval = 5",
+                "SET tcp_keepalives_count = 3",
+                "SET tcp_user_timeout = '25s'",
+            ],
+        }
+    }
+
     /// The database's clock in milliseconds since 1970.
     pub(super) const fn now(self) -> &'static str {
         match self {

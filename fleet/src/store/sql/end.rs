@@ -310,22 +310,34 @@ pub(super) async fn cancel_suffix(
     Ok(cancelled)
 }
 
-pub(super) async fn archive(tx: &mut Tx<'_>, age: i64) -> Result<u64, FleetError> {
+/// Jobs that ended before that time and are not archived yet.
+pub(super) async fn old_jobs(tx: &mut Tx<'_>, age: i64) -> Result<Vec<String>, FleetError> {
     let before = tx.now().await?.saturating_sub(age);
     let sql = "SELECT id FROM jobs WHERE archived = 0 AND ended IS NOT NULL AND ended <= $1 ORDER BY sequence LIMIT 1000";
     let rows = tx.rows("find old jobs", sql, values![before]).await?;
-    for row in &rows {
-        let id = text(row, 0)?;
-        for sql in [
-            "DELETE FROM edges WHERE job = $1",
-            "DELETE FROM tasks WHERE job = $1",
-            "DELETE FROM inputs WHERE job = $1",
-            "UPDATE jobs SET archived = 1 WHERE id = $1",
-        ] {
-            tx.run("archive a job", sql, values![id.as_str()]).await?;
-        }
+    rows.iter().map(|row| text(row, 0)).collect()
+}
+
+/// Archives a job, unless it was queued again meanwhile.
+pub(super) async fn archive(tx: &mut Tx<'_>, id: &str, age: i64) -> Result<bool, FleetError> {
+    let before = tx.now().await?.saturating_sub(age);
+    let sql = "UPDATE jobs SET archived = 1 WHERE id = $1 AND archived = 0 AND ended IS NOT NULL AND ended <= $2";
+    if tx.run("archive a job", sql, values![id, before]).await? == 0 {
+        return Ok(false);
     }
+    for sql in [
+        "DELETE FROM edges WHERE job = $1",
+        "DELETE FROM tasks WHERE job = $1",
+        "DELETE FROM inputs WHERE job = $1",
+    ] {
+        tx.run("archive a job", sql, values![id]).await?;
+    }
+    Ok(true)
+}
+
+pub(super) async fn drop_refusals(tx: &mut Tx<'_>, age: i64) -> Result<(), FleetError> {
+    let before = tx.now().await?.saturating_sub(age);
     let sql = "DELETE FROM refusals WHERE at <= $1";
     tx.run("drop old refusals", sql, values![before]).await?;
-    Ok(rows.len() as u64)
+    Ok(())
 }

@@ -40,12 +40,22 @@ pub(super) async fn submit(
     let id = new.id.to_string();
     // The lock first: of two that submit the same job at a time, the second one finds it.
     let fits = room(tx, new.tasks.len() as u64, cap).await;
-    let sql = "SELECT state FROM jobs WHERE id = $1";
+    let sql = "SELECT state, archived FROM jobs WHERE id = $1";
     let known = tx.row("look up a job", sql, values![id.as_str()]).await?;
+    let mut gone = false;
     if let Some(row) = known {
-        return Ok(Submitted::Known(job_state(int(&row, 0)?)?));
+        let state = job_state(int(&row, 0)?)?;
+        gone = int(&row, 1)? != 0 && state.may_be_retried();
+        if !gone {
+            return Ok(Submitted::Known(state));
+        }
     }
     fits?;
+    if gone {
+        // Of an archived job there is nothing left to go on with.
+        let sql = "DELETE FROM jobs WHERE id = $1";
+        tx.run("queue a job", sql, values![id.as_str()]).await?;
+    }
     let now = tx.now().await?;
     let sql = "INSERT INTO jobs (id, machine, version, payload, stream, first, count, priority, state, submitted, error, \
         trace, archived, total, done) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, 0, $12, 0)";
@@ -161,7 +171,7 @@ pub(super) async fn retry(tx: &mut Tx<'_>, id: JobId, cap: u64) -> Result<(), Fl
         .await?;
     let row = row.ok_or(FleetError::UnknownJob { id })?;
     let (state, archived) = (job_state(int(&row, 0)?)?, int(&row, 1)? != 0);
-    if !matches!(state, JobState::Failed | JobState::Cancelled) || archived {
+    if !state.may_be_retried() || archived {
         return Err(FleetError::State {
             id,
             state: if archived { "archived" } else { state.name() },

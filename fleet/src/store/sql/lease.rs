@@ -232,6 +232,13 @@ pub(super) async fn release_prover(tx: &mut Tx<'_>, name: &str) -> Result<(), Fl
     Ok(())
 }
 
+pub(super) async fn forget(tx: &mut Tx<'_>, age: i64) -> Result<u64, FleetError> {
+    let before = tx.now().await?.saturating_sub(age);
+    let sql = "DELETE FROM provers WHERE seen <= $1 AND quarantined = '' \
+        AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.prover = provers.name AND tasks.state = $2)";
+    tx.run("forget provers", sql, values![before, LEASED]).await
+}
+
 /// Gives back what a prover holds: it is not the one to ask first for it again.
 pub(super) async fn take_all_back(tx: &mut Tx<'_>, name: &str) -> Result<(), FleetError> {
     let sql = "UPDATE tasks SET state = $1, failed_by = prover, prover = '' WHERE prover = $2 AND state = $3";

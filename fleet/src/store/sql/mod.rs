@@ -29,10 +29,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Limits, Proof,
-    ProverInfo, ProverView, Rate, Refusal, Refused, Submitted, TaskView, millis,
+    ProverInfo, ProverView, Rate, Refusal, Refused, Standing, Submitted, TaskView, millis,
 };
 use crate::FleetError;
-use crate::task::{BlobHash, JobId, MachineId, NewJob, TaskId, TaskSpec};
+use crate::task::{BlobHash, JobId, NewJob, TaskId};
 
 use dialect::Dialect;
 use tx::{Tx, failed, int, values};
@@ -164,15 +164,8 @@ fn sqlite_url(file: &str) -> Result<String, FleetError> {
 }
 
 async fn prepare(connection: &mut AnyConnection, dialect: Dialect) -> sqlx::Result<()> {
-    if dialect == Dialect::Sqlite {
-        for pragma in [
-            "PRAGMA busy_timeout = 10000",
-            "PRAGMA journal_mode = WAL",
-            // A commit that was answered survives a power failure.
-            "PRAGMA synchronous = FULL",
-        ] {
-            sqlx::query(pragma).fetch_all(&mut *connection).await?;
-        }
+    for setting in dialect.settings() {
+        sqlx::query(*setting).fetch_all(&mut *connection).await?;
     }
     Ok(())
 }
@@ -318,7 +311,7 @@ impl JobStore for SqlStore {
         Ok(expired)
     }
 
-    async fn task(&self, task: TaskId) -> Result<(MachineId, JobState, TaskSpec), FleetError> {
+    async fn task(&self, task: TaskId) -> Result<Standing, FleetError> {
         within!(self.read, |tx| view::task(tx, task))
     }
 
@@ -378,7 +371,18 @@ impl JobStore for SqlStore {
 
     async fn archive(&self, age: Duration) -> Result<u64, FleetError> {
         let age = millis(age);
-        within!(self.write, |tx| end::archive(tx, age))
+        within!(self.write, |tx| end::drop_refusals(tx, age))?;
+        let mut archived = 0;
+        // Each in a transaction of its own: claims and heartbeats come between.
+        for id in within!(self.read, |tx| end::old_jobs(tx, age))? {
+            archived += u64::from(within!(self.write, |tx, id| end::archive(tx, &id, age))?);
+        }
+        Ok(archived)
+    }
+
+    async fn forget(&self, age: Duration) -> Result<u64, FleetError> {
+        let age = millis(age);
+        within!(self.write, |tx| lease::forget(tx, age))
     }
 
     async fn now(&self) -> Result<i64, FleetError> {

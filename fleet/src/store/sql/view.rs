@@ -1,16 +1,17 @@
 //! How things stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::any::AnyRow;
 
 use super::tx::{
-    Tx, bytes, float, from_ordered, int, maybe_float, maybe_int, maybe_text, text, unsigned, values,
+    Tx, Value, bytes, float, from_ordered, int, maybe_float, maybe_int, maybe_text, text, unsigned,
+    values,
 };
 use crate::FleetError;
 use crate::store::{
-    Backlog, JobState, JobView, ProverInfo, ProverView, Rate, Refusal, TaskCounts, TaskState,
-    TaskView,
+    Backlog, JobState, JobView, ProverInfo, ProverView, Rate, Refusal, Standing, TaskCounts,
+    TaskState, TaskView,
 };
 use crate::task::{Blob, BlobHash, BlobRange, JobId, MachineId, Place, TaskId, TaskSpec};
 
@@ -94,45 +95,47 @@ fn place(row: &AnyRow, at: usize) -> Result<Place, FleetError> {
     })
 }
 
-pub(super) async fn task(
-    tx: &mut Tx<'_>,
-    task: TaskId,
-) -> Result<(MachineId, JobState, TaskSpec), FleetError> {
+pub(super) async fn task(tx: &mut Tx<'_>, task: TaskId) -> Result<Standing, FleetError> {
     let sql = format!(
-        "SELECT {SPEC_COLUMNS}, jobs.machine, jobs.version, jobs.state, tasks.behind_urgency \
+        "SELECT {SPEC_COLUMNS}, jobs.machine, jobs.version, jobs.state, tasks.behind_urgency, tasks.state \
          FROM tasks JOIN jobs ON jobs.id = tasks.job WHERE tasks.job = $1 AND tasks.number = $2"
     );
-    let job = task.job.to_string();
+    let id = task.job.to_string();
     let row = tx
-        .row("read a task", sql, values![job.as_str(), task.number])
+        .row("read a task", sql, values![id.as_str(), task.number])
         .await?;
     let row = row.ok_or(FleetError::UnknownTask { id: task })?;
     let machine = MachineId {
         name: text(&row, 13)?,
         version: text(&row, 14)?,
     };
-    let state = job_state(int(&row, 15)?)?;
+    let job = job_state(int(&row, 15)?)?;
     let mut found = spec(&row)?;
     found.urgency = u8::try_from(-int(&row, 16)?).unwrap_or(u8::MAX);
     let sql = "SELECT child FROM edges WHERE job = $1 AND parent = $2 ORDER BY position";
     for row in &tx
-        .rows("read a task", sql, values![job, task.number])
+        .rows("read a task", sql, values![id, task.number])
         .await?
     {
         found.children.push(int(row, 0)? as u32);
     }
-    Ok((machine, state, found))
+    Ok(Standing {
+        machine,
+        job,
+        state: task_state(int(&row, 17)?)?,
+        spec: found,
+    })
 }
 
-const JOB_COLUMNS: &str = "id, machine, version, payload, stream, first, count, priority, state, submitted, ended, result, \
+const JOB_COLUMNS: &str = "id, machine, version, stream, first, count, priority, state, submitted, ended, result, \
     result_bytes, error, trace, archived, done";
 
 async fn job_view(tx: &mut Tx<'_>, row: &AnyRow) -> Result<JobView, FleetError> {
     let id = text(row, 0)?;
-    let archived = int(row, 15)? != 0;
+    let archived = int(row, 14)? != 0;
     let mut tasks = TaskCounts::default();
     if archived {
-        tasks.done = unsigned(row, 16)?;
+        tasks.done = unsigned(row, 15)?;
     } else {
         let sql = "SELECT state, COUNT(*) FROM tasks WHERE job = $1 GROUP BY state";
         for row in &tx.rows("count tasks", sql, values![id.as_str()]).await? {
@@ -145,18 +148,17 @@ async fn job_view(tx: &mut Tx<'_>, row: &AnyRow) -> Result<JobView, FleetError> 
             name: text(row, 1)?,
             version: text(row, 2)?,
         },
-        payload: bytes(row, 3)?,
-        stream: text(row, 4)?,
-        first: from_ordered(int(row, 5)?),
-        count: unsigned(row, 6)?,
-        priority: int(row, 7)? as i32,
-        state: job_state(int(row, 8)?)?,
+        stream: text(row, 3)?,
+        first: from_ordered(int(row, 4)?),
+        count: unsigned(row, 5)?,
+        priority: int(row, 6)? as i32,
+        state: job_state(int(row, 7)?)?,
         tasks,
-        submitted: int(row, 9)?,
-        ended: maybe_int(row, 10)?,
-        result: blob(row, 11)?,
-        error: text(row, 13)?,
-        trace: text(row, 14)?,
+        submitted: int(row, 8)?,
+        ended: maybe_int(row, 9)?,
+        result: blob(row, 10)?,
+        error: text(row, 12)?,
+        trace: text(row, 13)?,
         archived,
     })
 }
@@ -324,26 +326,28 @@ pub(super) async fn backlog(tx: &mut Tx<'_>) -> Result<Vec<Backlog>, FleetError>
     Ok(backlog.collect())
 }
 
+/// Blobs that are asked for in one statement.
+const NAMES: usize = 256;
+
 pub(super) async fn referenced(
     tx: &mut Tx<'_>,
     blobs: &[BlobHash],
 ) -> Result<Vec<bool>, FleetError> {
-    let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE proof = $1) \
-        OR EXISTS (SELECT 1 FROM jobs WHERE result = $1) OR EXISTS (SELECT 1 FROM inputs WHERE hash = $1) \
-        OR EXISTS (SELECT 1 FROM refusals WHERE blob = $1) THEN 1 ELSE 0 END";
-    let mut found = Vec::with_capacity(blobs.len());
-    for blob in blobs {
-        let row = tx
-            .row("look for references", sql, values![blob.to_string()])
+    let mut found = BTreeSet::new();
+    for some in blobs.chunks(NAMES) {
+        let names: Vec<String> = (1..=some.len()).map(|at| format!("${at}")).collect();
+        let names = names.join(", ");
+        let sql = format!(
+            "SELECT proof FROM tasks WHERE proof IN ({names}) UNION SELECT result FROM jobs WHERE result IN ({names}) \
+             UNION SELECT hash FROM inputs WHERE hash IN ({names}) UNION SELECT blob FROM refusals WHERE blob IN ({names})"
+        );
+        let values = some.iter().map(|blob| Value::from(blob.to_string()));
+        let rows = tx
+            .rows("look for references", sql, values.collect())
             .await?;
-        found.push(row.as_ref().map_or(Ok(1), small)? != 0);
+        for row in &rows {
+            found.insert(hash(&text(row, 0)?)?);
+        }
     }
-    Ok(found)
-}
-
-/// A literal's column: PostgreSQL gives it 32 bits, SQLite 64.
-fn small(row: &AnyRow) -> Result<i64, FleetError> {
-    use sqlx::Row;
-    let narrow: Result<i32, _> = row.try_get(0);
-    narrow.map(i64::from).or_else(|_| int(row, 0))
+    Ok(blobs.iter().map(|blob| found.contains(blob)).collect())
 }

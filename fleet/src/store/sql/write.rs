@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use sqlx::{AnyConnection, AnyPool, Connection};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Connection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::Dialect;
@@ -21,6 +22,9 @@ const GROUP: usize = 256;
 
 /// How long an operation is tried where the database cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an answer is waited for: longer than any operation takes.
+const SILENCE: Duration = Duration::from_secs(300);
 
 /// Tells how it went: whether the operation's changes are to be kept.
 type Erased = Box<dyn for<'t, 'c> Fn(&'t mut Tx<'c>) -> BoxFuture<'t, bool> + Send + Sync>;
@@ -98,7 +102,11 @@ impl Database {
         operation: &impl Operation<T>,
     ) -> Result<T, FleetError> {
         let mut connection = self.pool.acquire().await.map_err(failed("connect"))?;
-        operation(&mut self.tx(&mut connection)).await
+        let looking = async { operation(&mut self.tx(&mut connection)).await };
+        match tokio::time::timeout(SILENCE, looking).await {
+            Ok(found) => found,
+            Err(_) => Err(silent(connection)),
+        }
     }
 
     fn tx<'c>(&self, connection: &'c mut AnyConnection) -> Tx<'c> {
@@ -129,10 +137,25 @@ impl Database {
         operation: &impl Operation<T>,
     ) -> Result<T, FleetError> {
         let mut connection = self.pool.acquire().await.map_err(failed("connect"))?;
-        let mut transaction = connection.begin().await.map_err(failed("begin"))?;
-        let value = operation(&mut self.tx(&mut transaction)).await?;
-        transaction.commit().await.map_err(failed("commit"))?;
-        Ok(value)
+        let writing = async {
+            let mut transaction = connection.begin().await.map_err(failed("begin"))?;
+            let value = operation(&mut self.tx(&mut transaction)).await?;
+            transaction.commit().await.map_err(failed("commit"))?;
+            Ok(value)
+        };
+        match tokio::time::timeout(SILENCE, writing).await {
+            Ok(written) => written,
+            Err(_) => Err(silent(connection)),
+        }
+    }
+}
+
+/// A database whose host is gone says nothing: its connection is given up.
+fn silent(mut connection: PoolConnection<Any>) -> FleetError {
+    connection.close_on_drop();
+    FleetError::Database {
+        what: "wait for an answer",
+        source: sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -169,10 +192,10 @@ impl Patience {
 /// Whether the same may succeed a little later: a deadlock or a collision of transactions, a database that is not there.
 fn passes(error: &sqlx::Error) -> bool {
     match error {
-        // PostgreSQL's serialization failure, deadlock, shutdown and start-up.
+        // PostgreSQL's serialization failure, deadlock, session that was given up, shutdown and start-up.
         sqlx::Error::Database(error) => matches!(
             error.code().as_deref(),
-            Some("40001" | "40P01" | "57P01" | "57P02" | "57P03" | "53300")
+            Some("40001" | "40P01" | "25P03" | "57P01" | "57P02" | "57P03" | "53300")
         ),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
