@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starkwright_fleet::FleetError;
-use starkwright_fleet::aggregator::Submission;
+use starkwright_fleet::aggregator::{Settings, Submission};
 use starkwright_fleet::blobs::Blobs;
 use starkwright_fleet::client::Client;
 use starkwright_fleet::link::Address;
@@ -202,15 +202,27 @@ async fn an_outage_longer_than_a_lease_is_no_failure_of_those_who_live() {
 }
 
 /// A plan holds a thread while it reads, and reading takes another one.
-#[tokio::test(flavor = "multi_thread")]
-async fn more_submissions_at_a_time_than_there_are_threads_are_all_planned() {
+#[test]
+fn more_submissions_at_a_time_than_there_are_threads_are_all_planned() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(4)
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(submit_many());
+}
+
+async fn submit_many() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(MemoryStore::new(Limits::default()));
     let blobs = Blobs::folder(folder.path()).unwrap();
-    let fleet = Fleet::start_on(store, blobs, &["1"], settings(), "127.0.0.1:0").await;
+    let settings = Settings {
+        verifiers: 2,
+        ..settings()
+    };
+    let fleet = Fleet::start_on(store, blobs, &["1"], settings, "127.0.0.1:0").await;
     let path = file(folder.path(), "input", 100);
     let blob = fleet.client().upload(&path, |_| {}).await.unwrap();
-    let submissions = (1..=700).map(|leaf: u32| {
+    let submissions = (1..=200).map(|leaf: u32| {
         let aggregator = Arc::clone(&fleet.aggregator);
         let submission = Submission {
             machine: MachineId {
