@@ -52,6 +52,9 @@ pub struct PathIndex {
     pub end: Ext,
 }
 
+/// Steps of a path: 2^30 is the largest power of two below KoalaBear's modulus.
+const MAX_STEPS: usize = 30;
+
 impl Builder {
     /// The last row so far.
     #[must_use]
@@ -92,8 +95,11 @@ impl Builder {
 
     /// The cell of a row's output's first eight words: a digest, or what a transcript squeezes.
     pub fn output(&mut self, row: Row) -> Octet {
-        if let Port::Create(cell) = self.program.permutations[row.0].output {
-            return Octet(cell);
+        match self.program.permutations[row.0].output {
+            Port::Create(cell) => return Octet(cell),
+            Port::Closed => {}
+            // It would be compared no more.
+            Port::Read(_) => self.refuse("the cell of a digest that is compared already"),
         }
         let cell = self.cell();
         self.program.permutations[row.0].output = Port::Create(cell);
@@ -193,6 +199,10 @@ impl Builder {
         if leaf != self.last_row() {
             self.refuse("a path that does not begin at the row before");
         }
+        // Its bits are the index's only where they cannot sum up to it in two ways: below the modulus.
+        if steps > MAX_STEPS {
+            self.refuse("a path of more steps than an index has bits");
+        }
         let mut last = leaf;
         for step in 0..steps {
             let at = self.input(CELL_WORDS);
@@ -241,8 +251,10 @@ impl Builder {
         if !matches!(permutation.sum, Port::Read(_)) || permutation.output != Port::Closed {
             self.refuse("a digest is compared with a cap at no index");
         }
+        self.expect_offered(cap.iter().map(|octet| octet.0));
+        let Some(first) = cap.first() else { return };
         let permutation = &mut self.program.permutations[row.0];
-        permutation.output = Port::Read(cap[0].0);
+        permutation.output = Port::Read(first.0);
         permutation.in_cap = true;
     }
 

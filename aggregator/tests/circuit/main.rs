@@ -9,6 +9,7 @@
 mod columns;
 mod machines;
 mod needed;
+mod refused;
 
 use p3_air::BaseAir;
 use p3_koala_bear::KoalaBear;

@@ -219,6 +219,7 @@ impl Builder {
             self.refuse("one of no elements is picked");
             return;
         };
+        self.expect_offered(elements.iter().map(|element| element.0));
         let (d, o) = (self.read(index.0), self.read(value.0));
         let gate = Gate {
             la: KoalaBear::ONE,

@@ -27,6 +27,8 @@ pub struct Builder {
     constants: HashMap<KoalaBear, Ext>,
     x: Option<Ext>,
     sections: Vec<(String, Cost)>,
+    /// Cells next to each other that count their readers: the first one, and how many. A reader may choose among them.
+    choices: HashMap<Cell, usize>,
     /// What the circuit leaves unbound, if anything: it then does not compile.
     pub(super) unbound: Option<&'static str>,
 }
@@ -66,6 +68,7 @@ impl Builder {
             constants: HashMap::new(),
             x: None,
             sections: Vec::new(),
+            choices: HashMap::new(),
             unbound: None,
         }
     }
@@ -198,6 +201,29 @@ impl Builder {
             self.unbound = Some("a child's challenge is set twice, or behind the statement");
         }
         self.program.challenges[child] = Some(challenge.0);
+    }
+
+    /// A reader may choose among so many cells from this one on.
+    pub(super) fn offer(&mut self, first: Cell, count: usize) {
+        self.choices.insert(first, count);
+    }
+
+    /// Refuses a choice among anything but cells that were offered for it, from the first one on.
+    pub(super) fn expect_offered(&mut self, cells: impl ExactSizeIterator<Item = Cell>) {
+        let count = cells.len();
+        let mut cells = cells.enumerate().peekable();
+        let first = cells.peek().map(|&(_, first)| first);
+        let offered = first.is_some_and(|first| {
+            self.choices
+                .get(&first)
+                .is_some_and(|&offered| count <= offered)
+                && cells.all(|(at, cell)| cell.place() == first.place() + at)
+        });
+        if !offered {
+            self.refuse(
+                "a choice among cells that are no neighbours, or do not count their readers",
+            );
+        }
     }
 
     /// Makes the circuit one that does not compile: some value would be bound to nothing.

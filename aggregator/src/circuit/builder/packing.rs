@@ -68,7 +68,14 @@ impl Builder {
             let first = chunk.first().map(|octet| octet.0);
             self.pack_lines(&ports, &packed, first, PackFrom::Cells, true);
         }
-        elements[..count.min(padded)].to_vec()
+        if count > padded {
+            self.refuse("more elements are unpacked than there are words for");
+        }
+        let elements = elements[..count.min(padded)].to_vec();
+        if let Some(first) = elements.first() {
+            self.offer(first.0, elements.len());
+        }
+        elements
     }
 
     fn pack_lines(
@@ -139,6 +146,9 @@ impl Builder {
     /// Digests from the proof, with their words: neighbouring cells, which [`Self::assert_in_cap`] may read.
     pub fn input_cap(&mut self, digests: usize) -> Vec<([Base; CELL_WORDS], Octet)> {
         let octets: Vec<Cell> = (0..digests).map(|_| self.cell()).collect();
+        if let Some(&first) = octets.first() {
+            self.offer(first, digests);
+        }
         octets
             .into_iter()
             .map(|octet| (self.input_words_as(octet, true), Octet(octet)))
