@@ -74,6 +74,14 @@ impl Aggregator {
             self.metrics.delivered(&kind, "duplicate");
             return Ok(Delivered::Duplicate);
         }
+        // A proof that it took was lost meanwhile.
+        if state == TaskState::Waiting {
+            self.metrics.delivered(&kind, "refused");
+            return Ok(Delivered::Refused {
+                why: format!("task {task} waits for other proofs: nobody was asked for its own"),
+                quarantined: false,
+            });
+        }
         let device = self.device_of(prover).await?;
         let machine = Arc::clone(self.machine(&machine)?);
         // The semaphore is never closed.

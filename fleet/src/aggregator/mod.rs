@@ -12,6 +12,7 @@
 mod deliver;
 mod foresee;
 mod jobs;
+mod restore;
 mod serve;
 mod submit;
 mod sweep;

@@ -223,11 +223,12 @@ impl Aggregator {
         Ok(cancelled)
     }
 
-    /// Queues a failed or cancelled job again.
+    /// Queues a failed or cancelled job again. What is proven stays proven, unless its proof is lost.
     ///
     /// # Errors
     /// [`FleetError::UnknownJob`], [`FleetError::State`], [`FleetError::Full`].
     pub async fn retry(&self, id: JobId) -> Result<(), FleetError> {
+        self.restore(id).await?;
         self.store.retry(id).await?;
         let job = self.store.job(id).await?;
         debug_assert_ne!(job.state, JobState::Failed);

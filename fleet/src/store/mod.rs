@@ -12,7 +12,7 @@
 //! the database's store is tested against it.
 //!
 //! What holds in every store, whatever crashes:
-//! - a task has at most one proof, and it never changes;
+//! - a task has at most one proof, and it never changes, unless it is lost ([`JobStore::unprove`]);
 //! - any verified proof is accepted while its task is unproven, whoever holds the lease and however late it comes;
 //! - failure, heartbeat, release and refusal act only under the token of the current lease, which is drawn at every claim;
 //! - a task is ready exactly when all its children are done and it is neither leased nor done.
@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use rand::RngExt;
 
 use crate::FleetError;
-use crate::task::{BlobHash, JobId, NewJob, TaskId};
+use crate::task::{Blob, BlobHash, JobId, NewJob, TaskId};
 
 pub use memory::MemoryStore;
 pub use outcome::{
@@ -185,6 +185,13 @@ pub trait JobStore: Send + Sync {
     /// # Errors
     /// [`FleetError::UnknownJob`], [`FleetError::State`], [`FleetError::Full`].
     async fn retry(&self, id: JobId) -> Result<(), FleetError>;
+
+    /// A proof is lost: where its task is done by it, and the job has no proof yet, the task is to be done again, and what takes its
+    /// proof waits for it. Says whether that is so.
+    ///
+    /// # Errors
+    /// [`FleetError::UnknownTask`].
+    async fn unprove(&self, task: TaskId, proof: &Blob) -> Result<bool, FleetError>;
 
     /// Every prover that has registered and was not forgotten.
     ///

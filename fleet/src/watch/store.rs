@@ -11,7 +11,7 @@ use crate::store::{
     Backlog, Claim, Completed, Expired, Failed, JobState, JobStore, JobView, Proof, ProverInfo,
     ProverView, Rate, Refusal, Refused, Standing, Submitted, TaskView,
 };
-use crate::task::{BlobHash, JobId, NewJob, TaskId};
+use crate::task::{Blob, BlobHash, JobId, NewJob, TaskId};
 
 /// See the module.
 pub(crate) struct Watched {
@@ -165,6 +165,10 @@ impl JobStore for Watched {
 
     async fn retry(&self, id: JobId) -> Result<(), FleetError> {
         self.timed("retry", self.store.retry(id)).await
+    }
+
+    async fn unprove(&self, task: TaskId, proof: &Blob) -> Result<bool, FleetError> {
+        self.timed("unprove", self.store.unprove(task, proof)).await
     }
 
     async fn provers(&self) -> Result<Vec<ProverView>, FleetError> {

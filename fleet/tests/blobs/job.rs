@@ -43,6 +43,34 @@ pub(crate) async fn whole(url: &str) {
     fleet.stop().await;
 }
 
+/// A proof that others still have to take is lost: the job fails, and is done when it is queued again.
+pub(crate) async fn a_lost_proof_is_made_again(url: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = fleet(url).await;
+    let path = file(folder.path(), "input", 1000);
+    let client = fleet.client();
+    let prover = fleet.prover("p", ToyProver::new(Duration::from_millis(50), Vice::None));
+    let job = fleet.submit(&path, 100).await;
+    while client.job(job).await.unwrap().tasks.done < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    client.cancel(job).await.unwrap();
+    let store = fleet.aggregator.store();
+    let tasks = store.tasks(job, 0, 100).await.unwrap();
+    let waiting = tasks.iter().filter(|task| task.proof.is_none());
+    let mut taken = waiting.flat_map(|task| &task.children);
+    let lost = taken.find_map(|&child| tasks[child as usize].proof);
+    let lost = lost.unwrap();
+    overwrite(url, &lost, Bytes::from_static(b"short")).await;
+    client.retry(job).await.unwrap();
+    let done = client.wait(job, PATIENCE, |_| {}).await.unwrap();
+    assert_eq!((done.state, done.tasks.done), (JobState::Done, 20));
+    let blobs = fleet.aggregator.blobs();
+    assert_eq!(blobs.get(&lost).await.unwrap().len() as u64, lost.bytes);
+    prover.finish().await.unwrap();
+    fleet.stop().await;
+}
+
 pub(crate) async fn a_damaged_input_is_uploaded_again(url: &str) {
     let folder = tempfile::tempdir().unwrap();
     let fleet = fleet(url).await;

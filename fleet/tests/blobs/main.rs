@@ -60,6 +60,12 @@ fn a_damaged_input_is_uploaded_again() {
 }
 
 #[test]
+fn a_lost_proof_is_made_again() {
+    let (_folder, url) = folder();
+    block_on(job::a_lost_proof_is_made_again(&url));
+}
+
+#[test]
 fn a_job_over_a_folder() {
     let (_folder, url) = folder();
     block_on(job::whole(&url));

@@ -74,6 +74,12 @@ enum Step {
     Forget {
         age: u32,
     },
+    /// The proof that it has is lost, or another one.
+    Unprove {
+        job: u8,
+        number: u8,
+        own: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -97,7 +103,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..60_000u32).prop_map(|milliseconds| Step::SetBack { milliseconds }),
         1 => job.clone().prop_map(|job| Step::Cancel { job }),
         1 => edges.prop_map(|from| Step::CancelSuffix { from }),
-        1 => job.prop_map(|job| Step::Retry { job }),
+        2 => job.clone().prop_map(|job| Step::Retry { job }),
+        2 => (job, 0..16u8, prop::bool::weighted(0.8))
+            .prop_map(|(job, number, own)| Step::Unprove { job, number, own }),
         1 => prover.prop_map(|prover| Step::ReleaseProver { prover }),
         1 => (0..60_000u32).prop_map(|age| Step::Archive { age }),
         1 => (0..60_000u32).prop_map(|age| Step::Forget { age }),
@@ -253,6 +261,16 @@ async fn taken(tested: &Tested, steps: &[Step]) -> Vec<String> {
             Step::Archive { age } => {
                 let age = std::time::Duration::from_millis(u64::from(age));
                 format!("{:?}", store.archive(age).await.map_err(say))
+            }
+            Step::Unprove { job, number, own } => {
+                let task = TaskId {
+                    job: id(job),
+                    number: number.into(),
+                };
+                let found = store.tasks(task.job, task.number, 1).await;
+                let proof = found.ok().and_then(|found| found.first()?.proof);
+                let proof = proof.filter(|_| own).unwrap_or(blob("nothing"));
+                format!("{:?}", store.unprove(task, &proof).await.map_err(say))
             }
             Step::Forget { age } => {
                 let age = std::time::Duration::from_millis(u64::from(age));

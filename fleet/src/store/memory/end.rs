@@ -9,7 +9,7 @@ use crate::store::{
     Completed, Failed, JobState, Limits, Proof, RATE_WEIGHT, Submitted, TaskCounts, TaskState,
     millis,
 };
-use crate::task::{JobId, NewJob, TaskId};
+use crate::task::{Blob, JobId, NewJob, TaskId};
 
 impl Queue {
     pub(super) fn submit(&mut self, new: &NewJob, limits: Limits) -> Result<Submitted, FleetError> {
@@ -223,6 +223,44 @@ impl Queue {
             self.make_ready(TaskId { job: id, number });
         }
         Ok(())
+    }
+
+    pub(super) fn unprove(&mut self, id: TaskId, proof: &Blob) -> Result<bool, FleetError> {
+        let job = self.job_of(id)?;
+        let task = &mut job.tasks[id.number as usize];
+        let has = task.proof.as_ref().map(|proof| proof.blob.hash);
+        if job.state == JobState::Done || has != Some(proof.hash) {
+            return Ok(false);
+        }
+        task.proof = None;
+        task.attempts = 0;
+        task.prover.clear();
+        let (parents, missing) = (task.parents.clone(), task.missing);
+        let open = job.state == JobState::Open;
+        match missing {
+            0 => job.set(id.number, TaskState::Ready),
+            _ => job.set(id.number, TaskState::Waiting),
+        }
+        if open {
+            self.open += 1;
+            if missing == 0 {
+                self.make_ready(id);
+            }
+        }
+        for number in parents {
+            let id = TaskId { number, ..id };
+            self.unlease(id);
+            let job = self.job_of(id)?;
+            let order = job.order(number);
+            let parent = &mut job.tasks[number as usize];
+            parent.missing += 1;
+            if parent.state != TaskState::Done {
+                parent.prover.clear();
+                job.set(number, TaskState::Waiting);
+                self.ready.remove(&order);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn archive(&mut self, age: Duration) -> Result<u64, FleetError> {

@@ -15,7 +15,7 @@ use super::{
     ProverInfo, ProverView, Rate, Refusal, Refused, Standing, Submitted, TaskView,
 };
 use crate::FleetError;
-use crate::task::{BlobHash, JobId, NewJob, TaskId};
+use crate::task::{Blob, BlobHash, JobId, NewJob, TaskId};
 use queue::Queue;
 
 /// See the module.
@@ -120,6 +120,10 @@ impl JobStore for MemoryStore {
 
     async fn retry(&self, id: JobId) -> Result<(), FleetError> {
         self.queue().retry(id, self.limits)
+    }
+
+    async fn unprove(&self, task: TaskId, proof: &Blob) -> Result<bool, FleetError> {
+        self.queue().unprove(task, proof)
     }
 
     async fn provers(&self) -> Result<Vec<ProverView>, FleetError> {

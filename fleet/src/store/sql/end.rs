@@ -5,7 +5,7 @@ use super::tx::{Tx, from_ordered, int, text, unsigned, values};
 use super::view::{job_id, job_state, task_state};
 use crate::FleetError;
 use crate::store::{Completed, Failed, JobState, Proof, RATE_WEIGHT, Refusal, Refused, TaskState};
-use crate::task::{JobId, TaskId};
+use crate::task::{BlobHash, JobId, TaskId};
 
 const READY: i64 = TaskState::Ready as i64;
 const LEASED: i64 = TaskState::Leased as i64;
@@ -308,6 +308,46 @@ pub(super) async fn cancel_suffix(
         }
     }
     Ok(cancelled)
+}
+
+/// A proof that is lost: its task is to be done again, and what takes it waits.
+pub(super) async fn unprove(
+    tx: &mut Tx<'_>,
+    task: TaskId,
+    proof: BlobHash,
+) -> Result<bool, FleetError> {
+    let Some((state, _)) = lock_job(tx, task.job).await? else {
+        return Err(FleetError::UnknownTask { id: task });
+    };
+    exists(tx, task).await?;
+    let state = job_state(state)?;
+    if state == JobState::Done {
+        return Ok(false);
+    }
+    let job = task.job.to_string();
+    let sql = "UPDATE tasks SET state = CASE WHEN missing = 0 THEN $1 ELSE $2 END, live = $3, attempts = 0, prover = '', \
+        proof = NULL, proof_bytes = NULL, seconds = NULL WHERE job = $4 AND number = $5 AND state = $6 AND proof = $7";
+    let live = i64::from(state == JobState::Open);
+    let undone = values![
+        READY,
+        WAITING,
+        live,
+        job.as_str(),
+        task.number,
+        DONE,
+        proof.to_string()
+    ];
+    if tx.run("take a proof back", sql, undone).await? == 0 {
+        return Ok(false);
+    }
+    let sql = "UPDATE tasks SET missing = missing + 1, \
+        prover = CASE WHEN state = $3 THEN prover ELSE '' END, state = CASE WHEN state = $3 THEN state ELSE $4 END \
+        WHERE job = $1 AND number IN (SELECT parent FROM edges WHERE job = $1 AND child = $2)";
+    let waiting = values![job.as_str(), task.number, DONE, WAITING];
+    tx.run("take a proof back", sql, waiting).await?;
+    let sql = "UPDATE jobs SET done = done - 1 WHERE id = $1";
+    tx.run("take a proof back", sql, values![job]).await?;
+    Ok(true)
 }
 
 /// Jobs that ended before that time and are not archived yet.

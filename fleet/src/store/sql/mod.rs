@@ -32,7 +32,7 @@ use super::{
     ProverInfo, ProverView, Rate, Refusal, Refused, Standing, Submitted, TaskView, millis,
 };
 use crate::FleetError;
-use crate::task::{BlobHash, JobId, NewJob, TaskId};
+use crate::task::{Blob, BlobHash, JobId, NewJob, TaskId};
 
 use dialect::Dialect;
 use tx::{Tx, failed, int, values};
@@ -341,6 +341,11 @@ impl JobStore for SqlStore {
     async fn retry(&self, id: JobId) -> Result<(), FleetError> {
         let cap = self.limits.max_open;
         within!(self.write, |tx| insert::retry(tx, id, cap))
+    }
+
+    async fn unprove(&self, task: TaskId, proof: &Blob) -> Result<bool, FleetError> {
+        let hash = proof.hash;
+        within!(self.write, |tx| end::unprove(tx, task, hash))
     }
 
     async fn provers(&self) -> Result<Vec<ProverView>, FleetError> {
