@@ -56,11 +56,12 @@ pub(super) async fn complete(
     tx.run("book a proof", sql, done).await?;
     let sql = "UPDATE tasks SET missing = missing - 1, \
         state = CASE WHEN missing = 1 AND state = $3 THEN $4 ELSE state END \
-        WHERE job = $1 AND number IN (SELECT parent FROM edges WHERE job = $1 AND child = $2) RETURNING missing";
+        WHERE job = $1 AND number IN (SELECT parent FROM edges WHERE job = $1 AND child = $2) RETURNING missing, state";
     let woken = values![job.as_str(), task.number, WAITING, READY];
     let mut ready = 0;
     for parent in tx.rows("book a proof", sql, woken).await? {
-        ready += u32::from(int(&parent, 0)? == 0);
+        // One that is done has its proof from before one of its own was lost.
+        ready += u32::from(int(&parent, 0)? == 0 && int(&parent, 1)? == READY);
     }
     let now = tx.now().await?;
     let job_done = u64::from(task.number) + 1 == total;
