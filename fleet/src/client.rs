@@ -356,7 +356,7 @@ impl Client {
         Ok(plan.map_err(self.failed())?.into_inner())
     }
 
-    /// Every prover that ever registered, and the store's clock in milliseconds since 1970.
+    /// Every prover that has registered and was not forgotten, and the store's clock in milliseconds since 1970.
     ///
     /// # Errors
     /// As [`Self::job`].

@@ -111,7 +111,7 @@ pub enum FleetError {
         why: String,
     },
     /// A blob is not there.
-    #[error("blob {hash} is not in the store")]
+    #[error("blob {hash} is not in the store: submit again, which sends it")]
     UnknownBlob {
         /// Its name.
         hash: BlobHash,

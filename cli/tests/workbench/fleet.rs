@@ -108,7 +108,9 @@ impl Fleet {
     /// The object that a request prints.
     pub fn object(&self, args: &[&str]) -> Value {
         let output = self.ask(&[args, &["--json"]].concat());
-        printed(&output, args[0])
+        // What is submitted is a part of the command.
+        let words = if args[0] == "submit" { 2 } else { 1 };
+        printed(&output, &args[..words].join(" "))
     }
 
     pub fn job(&self, id: &str) -> Value {

@@ -70,17 +70,10 @@ impl Aggregator {
             return Ok(Delivered::Closed(job));
         }
         // What is done needs no proof any more, true or false.
-        if job == JobState::Done || state == TaskState::Done {
+        // Nor what waits for others, which were lost since it was asked for.
+        if job == JobState::Done || matches!(state, TaskState::Done | TaskState::Waiting) {
             self.metrics.delivered(&kind, "duplicate");
             return Ok(Delivered::Duplicate);
-        }
-        // A proof that it took was lost meanwhile.
-        if state == TaskState::Waiting {
-            self.metrics.delivered(&kind, "refused");
-            return Ok(Delivered::Refused {
-                why: format!("task {task} waits for other proofs: nobody was asked for its own"),
-                quarantined: false,
-            });
         }
         let device = self.device_of(prover).await?;
         let machine = Arc::clone(self.machine(&machine)?);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::Aggregator;
 use crate::FleetError;
@@ -23,11 +23,19 @@ const FRESH: Duration = Duration::from_secs(3);
 const NEED: Duration = Duration::from_secs(15);
 
 /// Forecasts of a queue, each made with the reading before it.
-#[derive(Default)]
 pub(super) struct Foresight {
     last: Mutex<Option<(Instant, Snapshot, Forecast)>>,
-    /// Plans are made one at a time: each takes a core for a while.
-    planning: Mutex<()>,
+    /// Plans are made one at a time: each takes a core for a while, wanted or not.
+    planning: Arc<Semaphore>,
+}
+
+impl Default for Foresight {
+    fn default() -> Self {
+        Self {
+            last: Mutex::default(),
+            planning: Arc::new(Semaphore::new(1)),
+        }
+    }
 }
 
 impl Foresight {
@@ -115,7 +123,9 @@ impl Aggregator {
         let refused = |why: &str| FleetError::Refused {
             why: why.to_owned(),
         };
-        let _turn = self.foresight.planning.lock().await;
+        // The semaphore is never closed.
+        let turn = Arc::clone(&self.foresight.planning);
+        let turn = turn.acquire_owned().await.ok();
         let job = newest_done(&*self.store).await?;
         let job = job.ok_or_else(|| {
             refused(
@@ -138,7 +148,12 @@ impl Aggregator {
             jobs: 0,
             max_provers: MAX_PLANNED,
         };
-        blocking(move || plan(&request)).await?
+        blocking(move || {
+            let planned = plan(&request);
+            drop(turn);
+            planned
+        })
+        .await?
     }
 
     /// Tells the hook how many provers are needed, until [`Self::stop`].

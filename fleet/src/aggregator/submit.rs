@@ -130,11 +130,11 @@ impl Aggregator {
         })
     }
 
-    /// While it was planned nothing named the inputs: one that was old, and collected meanwhile, has to be sent again.
+    /// While it was planned nothing named the inputs: one that was old, and collected meanwhile, has to be sent again. The job
+    /// waits for it, for a while.
     async fn hold_inputs(&self, job: &NewJob) -> Result<(), FleetError> {
         for input in &job.inputs {
             if !self.blobs.have(input).await? {
-                self.cancel(job.id).await?;
                 return Err(FleetError::UnknownBlob { hash: input.hash });
             }
         }
@@ -228,7 +228,9 @@ impl Aggregator {
     /// # Errors
     /// [`FleetError::UnknownJob`], [`FleetError::State`], [`FleetError::Full`].
     pub async fn retry(&self, id: JobId) -> Result<(), FleetError> {
-        self.restore(id).await?;
+        if self.store.job(id).await?.state.may_be_retried() {
+            self.restore(id).await?;
+        }
         self.store.retry(id).await?;
         let job = self.store.job(id).await?;
         debug_assert_ne!(job.state, JobState::Failed);

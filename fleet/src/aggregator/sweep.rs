@@ -59,7 +59,12 @@ impl Aggregator {
         let pause = (lease / 8).clamp(Duration::from_millis(20), Duration::from_secs(5));
         let mut up = Instant::now();
         loop {
+            let turn = Instant::now();
             tokio::time::sleep(pause).await;
+            if turn.elapsed() > pause + lease / 2 {
+                // It was stopped itself.
+                up = Instant::now();
+            }
             let swept = if up.elapsed() < lease {
                 self.store.now().await.map(drop)
             } else {

@@ -263,22 +263,25 @@ impl Blobs {
             let referenced = queue.referenced(&old).await?;
             let unnamed = old.into_iter().zip(referenced);
             for hash in unnamed.filter_map(|(hash, named)| (!named).then_some(hash)) {
-                removed += u64::from(self.remove_old(&path_of(hash), now, grace).await?);
+                removed += u64::from(self.remove_old(queue, hash, now, grace).await?);
             }
         }
         Ok(removed)
     }
 
-    /// Removes a blob, unless it was written again since it was listed: then it is about to be named.
+    /// Removes a blob, unless it was written again since it was listed, as it is before it is named, or is named by now.
     async fn remove_old(
         &self,
-        path: &Path,
+        queue: &dyn JobStore,
+        hash: BlobHash,
         now: SystemTime,
         grace: Duration,
     ) -> Result<bool, FleetError> {
-        let removed = match self.store.head(path).await {
+        let path = path_of(hash);
+        let removed = match self.store.head(&path).await {
             Ok(meta) if !is_old(&meta, now, grace) => return Ok(false),
-            Ok(_) => self.store.delete(path).await,
+            Ok(_) if queue.referenced(&[hash]).await? != [false] => return Ok(false),
+            Ok(_) => self.store.delete(&path).await,
             Err(error) => Err(error),
         };
         match removed {

@@ -13,7 +13,7 @@
 //!
 //! What holds in every store, whatever crashes:
 //! - a task has at most one proof, and it never changes, unless it is lost ([`JobStore::unprove`]);
-//! - any verified proof is accepted while its task is unproven, whoever holds the lease and however late it comes;
+//! - any verified proof is accepted while its task is unproven and waits for no other, whoever holds the lease and however late it comes;
 //! - failure, heartbeat, release and refusal act only under the token of the current lease, which is drawn at every claim;
 //! - a task is ready exactly when all its children are done and it is neither leased nor done.
 
@@ -186,8 +186,8 @@ pub trait JobStore: Send + Sync {
     /// [`FleetError::UnknownJob`], [`FleetError::State`], [`FleetError::Full`].
     async fn retry(&self, id: JobId) -> Result<(), FleetError>;
 
-    /// A proof is lost: where its task is done by it, and the job has no proof yet, the task is to be done again, and what takes its
-    /// proof waits for it. Says whether that is so.
+    /// A proof is lost: where its task is done by it, and its job failed or was called off, the task is to be done again once the
+    /// job is, and what takes its proof waits for it. Says whether that is so.
     ///
     /// # Errors
     /// [`FleetError::UnknownTask`].

@@ -43,7 +43,7 @@ pub(crate) async fn whole(url: &str) {
     fleet.stop().await;
 }
 
-/// A proof that others still have to take is lost: the job fails, and is done when it is queued again.
+/// A proof that others still have to take is lost: it is made again when the job is queued again.
 pub(crate) async fn a_lost_proof_is_made_again(url: &str) {
     let folder = tempfile::tempdir().unwrap();
     let fleet = fleet(url).await;

@@ -176,19 +176,24 @@ async fn an_outage_longer_than_a_lease_is_no_failure_of_those_who_live() {
     let blobs = Blobs::folder(folder.path()).unwrap();
     let start = async |address: &str| {
         let (queue, blobs) = (Arc::<MemoryStore>::clone(&store), blobs.clone());
-        Fleet::start_on(queue, blobs, &["1"], settings(), address).await
+        let settings = Settings {
+            lease: Duration::from_millis(2000),
+            heartbeat: Duration::from_millis(600),
+            ..settings()
+        };
+        Fleet::start_on(queue, blobs, &["1"], settings, address).await
     };
     let fleet = start("127.0.0.1:0").await;
     let address = fleet.address.to_string();
     let path = file(folder.path(), "input", 10);
     let job = fleet.submit(&path, 10).await;
-    let slow = ToyProver::new(Duration::from_millis(2500), Vice::None);
+    let slow = ToyProver::new(Duration::from_millis(5000), Vice::None);
     let slow = fleet.prover("slow", slow);
     while fleet.client().job(job).await.unwrap().tasks.leased == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     within("the aggregator's end", fleet.stop()).await;
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     let fleet = start(&address).await;
     let client = fleet.client();
     within("the job", client.wait(job, PATIENCE, |_| {}))

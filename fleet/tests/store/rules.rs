@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use starkwright_fleet::FleetError;
 use starkwright_fleet::store::{
-    Completed, Failed, JobState, JobStore, Limits, Proof, ProverInfo, Refusal, Submitted,
+    Completed, Failed, JobState, JobStore, Limits, Proof, ProverInfo, Refusal, Submitted, TaskState,
 };
 use starkwright_fleet::task::{NewJob, TaskId};
 
@@ -339,5 +339,72 @@ async fn provers_are_forgotten_unless_they_work_or_are_quarantined() {
         // Whoever is forgotten says who it is again.
         let unknown = store.claim("gone", LEASE).await;
         assert!(matches!(unknown, Err(FleetError::UnknownProver { .. })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_proof_is_to_be_made_again_and_what_takes_it_waits() {
+    let (all, _server) = Tested::all(LIMITS).await;
+    for tested in &all {
+        let store = &*tested.store;
+        with_provers(store).await;
+        let job = tree("job", 2);
+        store.submit(&job).await.unwrap();
+        let task = |number| TaskId {
+            job: job.id,
+            number,
+        };
+        // Two leaves and their join; the wrap is left.
+        for _ in 0..3 {
+            let claim = store.claim("a", LEASE).await.unwrap().unwrap();
+            let done = proof(&claim.task.number.to_string());
+            store.complete(claim.task, &done).await.unwrap();
+        }
+        let unprove =
+            async |number: u32, name: &str| store.unprove(task(number), &blob(name)).await;
+        // Open, it goes on: whoever takes the proof has it, or fails.
+        assert!(!unprove(2, "2").await.unwrap());
+        let last = store.claim("a", LEASE).await.unwrap().unwrap();
+        for _ in 0..LIMITS.max_attempts {
+            let held = store
+                .claim("a", LEASE)
+                .await
+                .unwrap()
+                .unwrap_or_else(|| last.clone());
+            store.fail(held.task, held.token, "no proof").await.unwrap();
+        }
+        assert_eq!(store.job(job.id).await.unwrap().state, JobState::Failed);
+        assert!(!unprove(2, "another").await.unwrap());
+        assert!(!unprove(3, "3").await.unwrap());
+        assert!(unprove(9, "9").await.is_err());
+        assert!(unprove(2, "2").await.unwrap());
+        assert!(unprove(0, "0").await.unwrap());
+        assert!(!unprove(0, "0").await.unwrap());
+        let states = async || -> Vec<TaskState> {
+            let tasks = store.tasks(job.id, 0, 9).await.unwrap();
+            tasks.iter().map(|task| task.state).collect()
+        };
+        let lost = [
+            TaskState::Ready,
+            TaskState::Done,
+            TaskState::Waiting,
+            TaskState::Waiting,
+        ];
+        assert_eq!(states().await, lost, "{}", tested.name);
+        store.retry(job.id).await.unwrap();
+        assert_eq!(states().await, lost, "{}", tested.name);
+        for number in [0, 2, 3] {
+            let claim = store.claim("b", LEASE).await.unwrap().unwrap();
+            assert_eq!(claim.task, task(number), "{}", tested.name);
+            let done = proof("again");
+            let completed = store.complete(claim.task, &done).await.unwrap();
+            let ready = u32::from(number < 3);
+            let job_done = number == 3;
+            assert_eq!(completed, Completed::Accepted { ready, job_done });
+        }
+        let view = store.job(job.id).await.unwrap();
+        assert_eq!((view.state, view.tasks.done), (JobState::Done, 4));
+        // With its proof nothing of it is needed any more.
+        assert!(!unprove(0, "again").await.unwrap());
     }
 }

@@ -229,35 +229,25 @@ impl Queue {
         let job = self.job_of(id)?;
         let task = &mut job.tasks[id.number as usize];
         let has = task.proof.as_ref().map(|proof| proof.blob.hash);
-        if job.state == JobState::Done || has != Some(proof.hash) {
+        if !job.state.may_be_retried() || has != Some(proof.hash) {
             return Ok(false);
         }
         task.proof = None;
         task.attempts = 0;
         task.prover.clear();
         let (parents, missing) = (task.parents.clone(), task.missing);
-        let open = job.state == JobState::Open;
-        match missing {
-            0 => job.set(id.number, TaskState::Ready),
-            _ => job.set(id.number, TaskState::Waiting),
-        }
-        if open {
-            self.open += 1;
-            if missing == 0 {
-                self.make_ready(id);
-            }
-        }
+        job.set(
+            id.number,
+            match missing {
+                0 => TaskState::Ready,
+                _ => TaskState::Waiting,
+            },
+        );
         for number in parents {
-            let id = TaskId { number, ..id };
-            self.unlease(id);
-            let job = self.job_of(id)?;
-            let order = job.order(number);
             let parent = &mut job.tasks[number as usize];
             parent.missing += 1;
             if parent.state != TaskState::Done {
-                parent.prover.clear();
                 job.set(number, TaskState::Waiting);
-                self.ready.remove(&order);
             }
         }
         Ok(true)

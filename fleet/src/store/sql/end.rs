@@ -321,18 +321,15 @@ pub(super) async fn unprove(
         return Err(FleetError::UnknownTask { id: task });
     };
     exists(tx, task).await?;
-    let state = job_state(state)?;
-    if state == JobState::Done {
+    if !job_state(state)?.may_be_retried() {
         return Ok(false);
     }
     let job = task.job.to_string();
-    let sql = "UPDATE tasks SET state = CASE WHEN missing = 0 THEN $1 ELSE $2 END, live = $3, attempts = 0, prover = '', \
-        proof = NULL, proof_bytes = NULL, seconds = NULL WHERE job = $4 AND number = $5 AND state = $6 AND proof = $7";
-    let live = i64::from(state == JobState::Open);
+    let sql = "UPDATE tasks SET state = CASE WHEN missing = 0 THEN $1 ELSE $2 END, attempts = 0, prover = '', \
+        proof = NULL, proof_bytes = NULL, seconds = NULL WHERE job = $3 AND number = $4 AND state = $5 AND proof = $6";
     let undone = values![
         READY,
         WAITING,
-        live,
         job.as_str(),
         task.number,
         DONE,
@@ -341,8 +338,7 @@ pub(super) async fn unprove(
     if tx.run("take a proof back", sql, undone).await? == 0 {
         return Ok(false);
     }
-    let sql = "UPDATE tasks SET missing = missing + 1, \
-        prover = CASE WHEN state = $3 THEN prover ELSE '' END, state = CASE WHEN state = $3 THEN state ELSE $4 END \
+    let sql = "UPDATE tasks SET missing = missing + 1, state = CASE WHEN state = $3 THEN state ELSE $4 END \
         WHERE job = $1 AND number IN (SELECT parent FROM edges WHERE job = $1 AND child = $2)";
     let waiting = values![job.as_str(), task.number, DONE, WAITING];
     tx.run("take a proof back", sql, waiting).await?;

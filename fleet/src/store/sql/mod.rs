@@ -41,6 +41,9 @@ use write::{Clock, Database};
 /// Addresses of queues.
 const URLS: &[&str] = &["sqlite://FILE", "postgres://USER@HOST/DATABASE"];
 
+/// How long a connection that is given back has to answer.
+const ALIVE: Duration = Duration::from_secs(5);
+
 /// Operations that wait for the writer at most: whoever comes then waits to queue up.
 const QUEUED: usize = 4096;
 
@@ -87,6 +90,15 @@ impl SqlStore {
                 Dialect::Postgres => 16,
             })
             .acquire_timeout(Duration::from_secs(5))
+            // One whose answer nobody waits for any more may belong to a host that is gone: it must not keep its place.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    let alive = tokio::time::timeout(ALIVE, connection.ping()).await;
+                    alive
+                        .map(|alive| alive.is_ok())
+                        .map_err(|_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+                })
+            })
             .after_connect(move |connection, _| {
                 Box::pin(async move { prepare(connection, dialect).await })
             })
