@@ -129,7 +129,7 @@ impl Aggregator {
         let job = newest_done(&*self.store).await?;
         let job = job.ok_or_else(|| {
             refused(
-                "no job of at most 20,000 tasks was done of late that a plan could be made from",
+                "no job is done yet that a plan could be made from (one of at most 20,000 tasks)",
             )
         })?;
         let mut demand = Demand::take(&*self.store, None, 3600.0).await?;
