@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Output;
 
 use serde_json::Value;
-use workbench::fleet::{Fleet, free_address};
+use workbench::fleet::{Fleet, Role, free_address};
 use workbench::{Bench, QUICK, code, printed};
 
 fn text(output: &[u8]) -> String {
@@ -102,6 +102,40 @@ fn files_become_one_wrap_whoever_is_killed() {
     printed(&fleet.ask(&["forecast", "--json"]), "forecast");
 }
 
+fn terminate(role: &mut Role) -> Option<i32> {
+    let id = role.0.id().to_string();
+    let told = std::process::Command::new("kill")
+        .args(["-TERM", &id])
+        .status();
+    assert!(told.unwrap().success());
+    role.0.wait().unwrap().code()
+}
+
+/// Drivers' compilers catch signals too.
+#[test]
+fn told_to_stop_an_idle_prover_ends_well_whatever_its_device() {
+    let fleet = Fleet::new();
+    let _aggregator = fleet.aggregator(&[]);
+    let listed = printed(&fleet.bench.run(&["devices", "--json"]), "devices");
+    for device in listed.as_array().unwrap() {
+        let selector = device["selector"].as_str().unwrap();
+        let mut prover = fleet.prover_with(selector, |command| {
+            command.args(["--backend", selector]);
+        });
+        let start = std::time::Instant::now();
+        let known = || {
+            let provers = fleet.object(&["provers"]);
+            let mut provers = provers.as_array().unwrap().iter();
+            provers.any(|prover| prover["name"] == selector)
+        };
+        while !known() {
+            assert!(start.elapsed().as_secs() < 240, "{selector} does not come");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert_eq!(terminate(&mut prover), Some(0), "{selector}");
+    }
+}
+
 /// Its task is given back, and the proof that it computes is not waited for.
 #[test]
 fn a_prover_that_is_told_to_stop_leaves_when_its_time_is_up() {
@@ -120,12 +154,7 @@ fn a_prover_that_is_told_to_stop_leaves_when_its_time_is_up() {
         assert!(start.elapsed().as_secs() < 60, "nobody took the task");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    let signalled = std::process::Command::new("kill")
-        .args(["-TERM", &prover.0.id().to_string()])
-        .status();
-    assert!(signalled.unwrap().success());
-    let ended = prover.0.wait().unwrap();
-    assert_eq!(ended.code(), Some(0));
+    assert_eq!(terminate(&mut prover), Some(0));
     // It left before its proof was done, and gave the task back.
     let job = fleet.job(&id);
     let tasks = ["done", "leased", "ready"].map(|state| job["tasks"][state].as_u64());

@@ -287,7 +287,6 @@ pub(crate) fn prover(args: &ProverArgs) -> Result<u8, Failure> {
     let device = config::device(&args.link.config, args.on.backend.as_deref())?;
     let config = config::file(&args.link.config)?.prover;
     let address = settings::address(&args.link)?;
-    let prover = with_device(&device, OnThis)?.map_err(|error| machine_failure(&error))?;
     let name = args.name.clone().or(config.name);
     let name = name.unwrap_or_else(default_name);
     let count = args.provers_per_device.or(config.provers_per_device);
@@ -299,7 +298,10 @@ pub(crate) fn prover(args: &ProverArgs) -> Result<u8, Failure> {
     let drain = seconds(args.drain, config.drain);
     let running = async move {
         let traces = settings::log("starkwright-prover", LevelFilter::INFO)?;
+        // Before the device: compilers within drivers (LLVM) catch signals too. One that comes first is called by what is
+        // installed after it, and ends the process; one that comes second hands signals on.
         let mut stops = Stops::new()?;
+        let prover = with_device(&device, OnThis)?.map_err(|error| machine_failure(&error))?;
         let (stop, stopped) = watch::channel(false);
         let mut working: JoinSet<Result<ProverReport, FleetError>> = JoinSet::new();
         for number in 0..count {
