@@ -94,7 +94,12 @@ pub fn printed(done: &Output, command: &str) -> Value {
     let section = sections.find(|(heading, _)| heading.split(", ").any(|name| name == command));
     let (_, section) = section.unwrap_or_else(|| panic!("{command} has no section"));
     let object = value.get(0).unwrap_or(&value);
-    for field in object.as_object().unwrap().keys() {
+    // An empty array has none.
+    for field in object
+        .as_object()
+        .into_iter()
+        .flat_map(|object| object.keys())
+    {
         assert!(
             section.contains(&format!("`{field}`")),
             "{command}: {field}"
