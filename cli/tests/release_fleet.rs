@@ -119,14 +119,15 @@ fn told_to_stop_an_idle_prover_ends_well_whatever_its_device() {
     let listed = printed(&fleet.bench.run(&["devices", "--json"]), "devices");
     for device in listed.as_array().unwrap() {
         let selector = device["selector"].as_str().unwrap();
-        let mut prover = fleet.prover_with(selector, |command| {
+        let name = selector.replace(':', "-");
+        let mut prover = fleet.prover_with(&name, |command| {
             command.args(["--backend", selector]);
         });
         let start = std::time::Instant::now();
         let known = || {
             let provers = fleet.object(&["provers"]);
             let mut provers = provers.as_array().unwrap().iter();
-            provers.any(|prover| prover["name"] == selector)
+            provers.any(|prover| prover["name"] == name.as_str())
         };
         while !known() {
             assert!(start.elapsed().as_secs() < 240, "{selector} does not come");
