@@ -6,11 +6,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Aggregator;
 use crate::FleetError;
-use crate::store::{TaskState, TaskView};
+use crate::store::{TaskState, all_tasks};
 use crate::task::{Blob, JobId, TaskId};
-
-/// Tasks that are read at a time.
-const PAGE: u32 = 1000;
 
 /// Proofs that are looked for at a time.
 const LOOKED_FOR: usize = 32;
@@ -21,15 +18,7 @@ impl Aggregator {
     /// # Errors
     /// [`FleetError::UnknownJob`], the stores'.
     pub(super) async fn restore(&self, id: JobId) -> Result<u64, FleetError> {
-        let mut tasks: Vec<TaskView> = Vec::new();
-        loop {
-            let page = self.store.tasks(id, tasks.len() as u32, PAGE).await?;
-            let last = page.len() < PAGE as usize;
-            tasks.extend(page);
-            if last {
-                break;
-            }
-        }
+        let tasks = all_tasks(&*self.store, id).await?;
         let unproven = tasks.iter().filter(|task| task.state != TaskState::Done);
         let mut taken: BTreeSet<u32> = unproven
             .flat_map(|task| task.children.iter().copied())

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use crate::FleetError;
 use crate::simulate::{ProverGroup, Template, of_mix};
-use crate::store::{Backlog, JobState, JobStore, JobView, ProverView, Rate, TaskState, TaskView};
-use crate::task::{JobId, MachineId, Place, TaskId, TaskSpec};
+use crate::store::{
+    Backlog, JobState, JobStore, JobView, ProverView, Rate, TaskState, TaskView, all_tasks,
+};
+use crate::task::{MachineId, Place, TaskId, TaskSpec};
 
 /// Most unproven tasks that are simulated one by one; of the jobs beyond, the amount is counted.
 pub const MAX_SIMULATED: u64 = 20_000;
 
 /// Most jobs that are looked at.
 const MAX_JOBS: u32 = 10_000;
-
-/// Tasks read at once.
-const PAGE: u32 = 10_000;
 
 /// A prover that was not heard of for so many milliseconds is taken to be gone: longer than a lease, a heartbeat or a claim
 /// that waits.
@@ -198,19 +197,6 @@ impl Snapshot {
         let found = (spec.urgency, spec.memory);
         self.kinds.insert(key, found);
         Ok(found)
-    }
-}
-
-/// A job's tasks, all of them.
-async fn all_tasks(store: &dyn JobStore, id: JobId) -> Result<Vec<TaskView>, FleetError> {
-    let mut tasks = Vec::new();
-    loop {
-        let page = store.tasks(id, tasks.len() as u32, PAGE).await?;
-        let last = page.len() < PAGE as usize;
-        tasks.extend(page);
-        if last {
-            return Ok(tasks);
-        }
     }
 }
 

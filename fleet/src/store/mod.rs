@@ -63,6 +63,25 @@ impl Default for Limits {
 /// Leases that one prover holds at most: it works on one task at a time, and those whose answers were lost run out.
 pub(crate) const MAX_HELD: u32 = 64;
 
+/// Tasks that are read at a time.
+const PAGE: u32 = 10_000;
+
+/// A job's tasks, all of them.
+pub(crate) async fn all_tasks(
+    store: &dyn JobStore,
+    id: JobId,
+) -> Result<Vec<TaskView>, FleetError> {
+    let mut tasks = Vec::new();
+    loop {
+        let page = store.tasks(id, tasks.len() as u32, PAGE).await?;
+        let last = page.len() < PAGE as usize;
+        tasks.extend(page);
+        if last {
+            return Ok(tasks);
+        }
+    }
+}
+
 /// The token of a new lease.
 fn lease_token() -> i64 {
     rand::rng().random_range(1..i64::MAX)
