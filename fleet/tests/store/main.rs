@@ -1,6 +1,7 @@
 //! Every queue against the model: the same operations, the same answers.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod again;
 mod crowd;
 mod leases;
 mod model;
