@@ -7,8 +7,8 @@
 //!                every leaf shape     one shape: tables, heights, parameters
 //! ```
 //!
-//! - **lift** verifies a proof of one machine at one height and states what it says as a [`TreeStatement`](crate::statement::TreeStatement). Its table is as
-//!   high as that takes.
+//! - **lift** verifies a proof of one machine at one height and states what it says as a
+//!   [`TreeStatement`](crate::statement::TreeStatement). Its table is as high as that takes.
 //! - **shrink** verifies a lift, whose key stands in its circuit, and keeps its statement. It has the uniform shape.
 //! - **join** verifies two proofs of the uniform shape and states their join. A child's key is no part of the circuit: it is
 //!   read from the input and proven to be one of those under `allowed_root`, which both children's statements and the

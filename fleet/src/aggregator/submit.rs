@@ -121,7 +121,9 @@ impl Aggregator {
         if submitted == Submitted::New {
             tracing::info!(job = %id, tasks, "queued");
             self.wake(ready);
-            self.hold_inputs(&job).await?;
+            // While it was planned nothing named the inputs: one that was old, and collected meanwhile, has to be sent again.
+            // The job waits for it, for a while.
+            self.expect_stored(&job.inputs).await?;
         }
         Ok(Accepted {
             job: id,
@@ -130,10 +132,8 @@ impl Aggregator {
         })
     }
 
-    /// While it was planned nothing named the inputs: one that was old, and collected meanwhile, has to be sent again. The job
-    /// waits for it, for a while.
-    async fn hold_inputs(&self, job: &NewJob) -> Result<(), FleetError> {
-        for input in &job.inputs {
+    async fn expect_stored(&self, inputs: &[Blob]) -> Result<(), FleetError> {
+        for input in inputs {
             if !self.blobs.have(input).await? {
                 return Err(FleetError::UnknownBlob { hash: input.hash });
             }
@@ -166,11 +166,7 @@ impl Aggregator {
                 why: "its name is longer than 100 bytes".to_owned(),
             });
         }
-        for input in &submission.inputs {
-            if !self.blobs.have(input).await? {
-                return Err(FleetError::UnknownBlob { hash: input.hash });
-            }
-        }
+        self.expect_stored(&submission.inputs).await?;
         let stored = Stored {
             blobs: self.blobs.clone(),
             runtime: tokio::runtime::Handle::current(),

@@ -13,7 +13,8 @@
 //!
 //! What holds in every store, whatever crashes:
 //! - a task has at most one proof, and it never changes, unless it is lost ([`JobStore::unprove`]);
-//! - any verified proof is accepted while its task is unproven and waits for no other, whoever holds the lease and however late it comes;
+//! - any verified proof is accepted while its task is unproven and waits for no other, whoever holds the lease and however late
+//!   it comes;
 //! - failure, heartbeat, release and refusal act only under the token of the current lease, which is drawn at every claim;
 //! - a task is ready exactly when all its children are done and it is neither leased nor done.
 
@@ -198,8 +199,7 @@ pub trait JobStore: Send + Sync {
     /// The store's.
     async fn cancel_suffix(&self, stream: &str, from: u64) -> Result<Vec<JobId>, FleetError>;
 
-    /// Queues a failed or cancelled job again: what is proven stays proven, attempts at the
-    /// rest start anew.
+    /// Queues a failed or cancelled job again: what is proven stays proven, attempts at the rest start anew.
     ///
     /// # Errors
     /// [`FleetError::UnknownJob`], [`FleetError::State`], [`FleetError::Full`].
